@@ -176,6 +176,16 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
 
         return await self._pools.deletes.run(answer)
 
+    async def DeleteVersion(
+        self, request: jobs_service_pb2.DeleteVersionRequest, context: Context
+    ) -> jobs_service_pb2.DeleteVersionResponse:
+        raise NotImplementedError
+
+    async def GetWaveforms(
+        self, request: jobs_service_pb2.GetWaveformsRequest, context: Context
+    ) -> jobs_service_pb2.GetWaveformsResponse:
+        raise NotImplementedError
+
     async def EraseJob(
         self, request: jobs_service_pb2.EraseJobRequest, context: Context
     ) -> jobs_service_pb2.EraseJobResponse:

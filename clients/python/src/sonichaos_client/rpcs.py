@@ -40,17 +40,24 @@ WATCH_JOB = Rpc(_JOBS, "WatchJob", jobs.WatchJobRequest, jobs.WatchJobResponse)
 WATCH_JOBS = Rpc(_JOBS, "WatchJobs", jobs.WatchJobsRequest, jobs.WatchJobsResponse)
 CANCEL_JOB = Rpc(_JOBS, "CancelJob", jobs.CancelJobRequest, jobs.CancelJobResponse)
 DELETE_JOB = Rpc(_JOBS, "DeleteJob", jobs.DeleteJobRequest, jobs.DeleteJobResponse)
+DELETE_VERSION = Rpc(_JOBS, "DeleteVersion", jobs.DeleteVersionRequest, jobs.DeleteVersionResponse)
 ERASE_JOB = Rpc(_JOBS, "EraseJob", jobs.EraseJobRequest, jobs.EraseJobResponse)
 ADD_STEMS = Rpc(_JOBS, "AddStems", jobs.AddStemsRequest, jobs.AddStemsResponse)
 RETRY_VERSION = Rpc(_JOBS, "RetryVersion", jobs.RetryVersionRequest, jobs.RetryVersionResponse)
 CREATE_SIGNED_URL = Rpc(_JOBS, "CreateSignedUrl", jobs.CreateSignedUrlRequest, jobs.CreateSignedUrlResponse)
 GET_USAGE = Rpc(_JOBS, "GetUsage", jobs.GetUsageRequest, jobs.GetUsageResponse)
+GET_WAVEFORMS = Rpc(_JOBS, "GetWaveforms", jobs.GetWaveformsRequest, jobs.GetWaveformsResponse)
 
 _RENDER = "sonichaos.render.v1.RenderService"
 CREATE_RENDER = Rpc(_RENDER, "CreateRender", render.CreateRenderRequest, render.CreateRenderResponse)
 RERENDER_STEM = Rpc(_RENDER, "RerenderStem", render.RerenderStemRequest, render.RerenderStemResponse)
 LIST_PERSONAS = Rpc(_RENDER, "ListPersonas", render.ListPersonasRequest, render.ListPersonasResponse)
 GET_PERSONA = Rpc(_RENDER, "GetPersona", render.GetPersonaRequest, render.GetPersonaResponse)
+DOWNLOAD_PERSONA_CLIP = Rpc(
+    _RENDER, "DownloadPersonaClip", render.DownloadPersonaClipRequest, render.DownloadPersonaClipResponse
+)
+ANALYZE_PROMPT = Rpc(_RENDER, "AnalyzePrompt", render.AnalyzePromptRequest, render.AnalyzePromptResponse)
+ESTIMATE_RENDER = Rpc(_RENDER, "EstimateRender", render.EstimateRenderRequest, render.EstimateRenderResponse)
 CREATE_PERSONA = Rpc(_RENDER, "CreatePersona", render.CreatePersonaRequest, render.CreatePersonaResponse)
 DELETE_PERSONA = Rpc(_RENDER, "DeletePersona", render.DeletePersonaRequest, render.DeletePersonaResponse)
 LIST_AUDIT_ROWS = Rpc(_RENDER, "ListAuditRows", render.ListAuditRowsRequest, render.ListAuditRowsResponse)
@@ -89,6 +96,9 @@ REPEATABLE: tuple[Rpc[Any, Any], ...] = (
     GET_JOB,
     LIST_JOBS,
     GET_USAGE,
+    GET_WAVEFORMS,
+    ANALYZE_PROMPT,
+    ESTIMATE_RENDER,
     CREATE_SIGNED_URL,
     CREATE_RENDER,
     RERENDER_STEM,

@@ -30,6 +30,9 @@ type JobsServiceClient interface {
 	// Deletes a job and its files. All of its versions must be in a final state. Its audit rows stay. Its request ids are free again: a call
 	// that repeats one makes a new job.
 	DeleteJob(ctx context.Context, in *DeleteJobRequest, opts ...grpc.CallOption) (*DeleteJobResponse, error)
+	// Deletes the files of one re-rendered version, which must be in a final state. The version stays listed with its `delete_time`; its
+	// number is never used again and its audit rows stay. The original is deleted with its job only. Can be repeated.
+	DeleteVersion(ctx context.Context, in *DeleteVersionRequest, opts ...grpc.CallOption) (*DeleteVersionResponse, error)
 	// Erases a job: as DeleteJob, and beside its audit rows the prompt, labels, licensee, prefix of the persona and name of the uploaded
 	// file, also of a job that was deleted before. The audit chain stays intact. The erasure is recorded before anything is erased, so
 	// the service finishes it by itself. Can be repeated.
@@ -40,6 +43,8 @@ type JobsServiceClient interface {
 	RetryVersion(ctx context.Context, in *RetryVersionRequest, opts ...grpc.CallOption) (*RetryVersionResponse, error)
 	// Creates a URL that fetches one stored file with GET or HEAD, Range included, until it expires.
 	CreateSignedUrl(ctx context.Context, in *CreateSignedUrlRequest, opts ...grpc.CallOption) (*CreateSignedUrlResponse, error)
+	// Returns the peaks of a version's audio files, to draw their waveforms without a download.
+	GetWaveforms(ctx context.Context, in *GetWaveformsRequest, opts ...grpc.CallOption) (*GetWaveformsResponse, error)
 	// Returns the limits of the caller, and how much of each its tenant has used.
 	GetUsage(ctx context.Context, in *GetUsageRequest, opts ...grpc.CallOption) (*GetUsageResponse, error)
 }
@@ -152,6 +157,15 @@ func (c *jobsServiceClient) DeleteJob(ctx context.Context, in *DeleteJobRequest,
 	return out, nil
 }
 
+func (c *jobsServiceClient) DeleteVersion(ctx context.Context, in *DeleteVersionRequest, opts ...grpc.CallOption) (*DeleteVersionResponse, error) {
+	out := new(DeleteVersionResponse)
+	err := c.cc.Invoke(ctx, "/sonichaos.jobs.v1.JobsService/DeleteVersion", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *jobsServiceClient) EraseJob(ctx context.Context, in *EraseJobRequest, opts ...grpc.CallOption) (*EraseJobResponse, error) {
 	out := new(EraseJobResponse)
 	err := c.cc.Invoke(ctx, "/sonichaos.jobs.v1.JobsService/EraseJob", in, out, opts...)
@@ -188,6 +202,15 @@ func (c *jobsServiceClient) CreateSignedUrl(ctx context.Context, in *CreateSigne
 	return out, nil
 }
 
+func (c *jobsServiceClient) GetWaveforms(ctx context.Context, in *GetWaveformsRequest, opts ...grpc.CallOption) (*GetWaveformsResponse, error) {
+	out := new(GetWaveformsResponse)
+	err := c.cc.Invoke(ctx, "/sonichaos.jobs.v1.JobsService/GetWaveforms", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *jobsServiceClient) GetUsage(ctx context.Context, in *GetUsageRequest, opts ...grpc.CallOption) (*GetUsageResponse, error) {
 	out := new(GetUsageResponse)
 	err := c.cc.Invoke(ctx, "/sonichaos.jobs.v1.JobsService/GetUsage", in, out, opts...)
@@ -214,6 +237,9 @@ type JobsServiceServer interface {
 	// Deletes a job and its files. All of its versions must be in a final state. Its audit rows stay. Its request ids are free again: a call
 	// that repeats one makes a new job.
 	DeleteJob(context.Context, *DeleteJobRequest) (*DeleteJobResponse, error)
+	// Deletes the files of one re-rendered version, which must be in a final state. The version stays listed with its `delete_time`; its
+	// number is never used again and its audit rows stay. The original is deleted with its job only. Can be repeated.
+	DeleteVersion(context.Context, *DeleteVersionRequest) (*DeleteVersionResponse, error)
 	// Erases a job: as DeleteJob, and beside its audit rows the prompt, labels, licensee, prefix of the persona and name of the uploaded
 	// file, also of a job that was deleted before. The audit chain stays intact. The erasure is recorded before anything is erased, so
 	// the service finishes it by itself. Can be repeated.
@@ -224,6 +250,8 @@ type JobsServiceServer interface {
 	RetryVersion(context.Context, *RetryVersionRequest) (*RetryVersionResponse, error)
 	// Creates a URL that fetches one stored file with GET or HEAD, Range included, until it expires.
 	CreateSignedUrl(context.Context, *CreateSignedUrlRequest) (*CreateSignedUrlResponse, error)
+	// Returns the peaks of a version's audio files, to draw their waveforms without a download.
+	GetWaveforms(context.Context, *GetWaveformsRequest) (*GetWaveformsResponse, error)
 	// Returns the limits of the caller, and how much of each its tenant has used.
 	GetUsage(context.Context, *GetUsageRequest) (*GetUsageResponse, error)
 	mustEmbedUnimplementedJobsServiceServer()
@@ -251,6 +279,9 @@ func (UnimplementedJobsServiceServer) CancelJob(context.Context, *CancelJobReque
 func (UnimplementedJobsServiceServer) DeleteJob(context.Context, *DeleteJobRequest) (*DeleteJobResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method DeleteJob not implemented")
 }
+func (UnimplementedJobsServiceServer) DeleteVersion(context.Context, *DeleteVersionRequest) (*DeleteVersionResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method DeleteVersion not implemented")
+}
 func (UnimplementedJobsServiceServer) EraseJob(context.Context, *EraseJobRequest) (*EraseJobResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method EraseJob not implemented")
 }
@@ -262,6 +293,9 @@ func (UnimplementedJobsServiceServer) RetryVersion(context.Context, *RetryVersio
 }
 func (UnimplementedJobsServiceServer) CreateSignedUrl(context.Context, *CreateSignedUrlRequest) (*CreateSignedUrlResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method CreateSignedUrl not implemented")
+}
+func (UnimplementedJobsServiceServer) GetWaveforms(context.Context, *GetWaveformsRequest) (*GetWaveformsResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method GetWaveforms not implemented")
 }
 func (UnimplementedJobsServiceServer) GetUsage(context.Context, *GetUsageRequest) (*GetUsageResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method GetUsage not implemented")
@@ -393,6 +427,24 @@ func _JobsService_DeleteJob_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _JobsService_DeleteVersion_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteVersionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(JobsServiceServer).DeleteVersion(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/sonichaos.jobs.v1.JobsService/DeleteVersion",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(JobsServiceServer).DeleteVersion(ctx, req.(*DeleteVersionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _JobsService_EraseJob_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(EraseJobRequest)
 	if err := dec(in); err != nil {
@@ -465,6 +517,24 @@ func _JobsService_CreateSignedUrl_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _JobsService_GetWaveforms_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetWaveformsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(JobsServiceServer).GetWaveforms(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/sonichaos.jobs.v1.JobsService/GetWaveforms",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(JobsServiceServer).GetWaveforms(ctx, req.(*GetWaveformsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _JobsService_GetUsage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetUsageRequest)
 	if err := dec(in); err != nil {
@@ -504,6 +574,10 @@ var _JobsService_serviceDesc = grpc.ServiceDesc{
 			Handler:    _JobsService_DeleteJob_Handler,
 		},
 		{
+			MethodName: "DeleteVersion",
+			Handler:    _JobsService_DeleteVersion_Handler,
+		},
+		{
 			MethodName: "EraseJob",
 			Handler:    _JobsService_EraseJob_Handler,
 		},
@@ -518,6 +592,10 @@ var _JobsService_serviceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CreateSignedUrl",
 			Handler:    _JobsService_CreateSignedUrl_Handler,
+		},
+		{
+			MethodName: "GetWaveforms",
+			Handler:    _JobsService_GetWaveforms_Handler,
 		},
 		{
 			MethodName: "GetUsage",

@@ -21,12 +21,18 @@ type RenderServiceClient interface {
 	CreateRender(ctx context.Context, in *CreateRenderRequest, opts ...grpc.CallOption) (*CreateRenderResponse, error)
 	// Re-renders one stem of a version that is done, as the job's next version. Returns once that version is durable.
 	RerenderStem(ctx context.Context, in *RerenderStemRequest, opts ...grpc.CallOption) (*RerenderStemResponse, error)
+	// Reports what the services read from a prompt: instruments, mood, tempo and key. Creates nothing.
+	AnalyzePrompt(ctx context.Context, in *AnalyzePromptRequest, opts ...grpc.CallOption) (*AnalyzePromptResponse, error)
+	// Estimates when a take would be done if it were requested now. Creates nothing.
+	EstimateRender(ctx context.Context, in *EstimateRenderRequest, opts ...grpc.CallOption) (*EstimateRenderResponse, error)
 	// Lists the built-in personas and those that the caller's tenant created, by id.
 	ListPersonas(ctx context.Context, in *ListPersonasRequest, opts ...grpc.CallOption) (*ListPersonasResponse, error)
 	// Returns one persona.
 	GetPersona(ctx context.Context, in *GetPersonaRequest, opts ...grpc.CallOption) (*GetPersonaResponse, error)
 	// Creates a persona from reference clips: send the header first, then the clips one after another in chunks.
 	CreatePersona(ctx context.Context, opts ...grpc.CallOption) (RenderService_CreatePersonaClient, error)
+	// Downloads one reference clip of a persona, as it was sent.
+	DownloadPersonaClip(ctx context.Context, in *DownloadPersonaClipRequest, opts ...grpc.CallOption) (RenderService_DownloadPersonaClipClient, error)
 	// Deletes a persona that was created. The audit rows of its takes keep its embedding.
 	DeletePersona(ctx context.Context, in *DeletePersonaRequest, opts ...grpc.CallOption) (*DeletePersonaResponse, error)
 	// Lists the caller's audit rows, oldest first, of one job or of all.
@@ -64,6 +70,24 @@ func (c *renderServiceClient) CreateRender(ctx context.Context, in *CreateRender
 func (c *renderServiceClient) RerenderStem(ctx context.Context, in *RerenderStemRequest, opts ...grpc.CallOption) (*RerenderStemResponse, error) {
 	out := new(RerenderStemResponse)
 	err := c.cc.Invoke(ctx, "/sonichaos.render.v1.RenderService/RerenderStem", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *renderServiceClient) AnalyzePrompt(ctx context.Context, in *AnalyzePromptRequest, opts ...grpc.CallOption) (*AnalyzePromptResponse, error) {
+	out := new(AnalyzePromptResponse)
+	err := c.cc.Invoke(ctx, "/sonichaos.render.v1.RenderService/AnalyzePrompt", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *renderServiceClient) EstimateRender(ctx context.Context, in *EstimateRenderRequest, opts ...grpc.CallOption) (*EstimateRenderResponse, error) {
+	out := new(EstimateRenderResponse)
+	err := c.cc.Invoke(ctx, "/sonichaos.render.v1.RenderService/EstimateRender", in, out, opts...)
 	if err != nil {
 		return nil, err
 	}
@@ -116,6 +140,38 @@ func (x *renderServiceCreatePersonaClient) CloseAndRecv() (*CreatePersonaRespons
 		return nil, err
 	}
 	m := new(CreatePersonaResponse)
+	if err := x.ClientStream.RecvMsg(m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (c *renderServiceClient) DownloadPersonaClip(ctx context.Context, in *DownloadPersonaClipRequest, opts ...grpc.CallOption) (RenderService_DownloadPersonaClipClient, error) {
+	stream, err := c.cc.NewStream(ctx, &_RenderService_serviceDesc.Streams[1], "/sonichaos.render.v1.RenderService/DownloadPersonaClip", opts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &renderServiceDownloadPersonaClipClient{stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+type RenderService_DownloadPersonaClipClient interface {
+	Recv() (*DownloadPersonaClipResponse, error)
+	grpc.ClientStream
+}
+
+type renderServiceDownloadPersonaClipClient struct {
+	grpc.ClientStream
+}
+
+func (x *renderServiceDownloadPersonaClipClient) Recv() (*DownloadPersonaClipResponse, error) {
+	m := new(DownloadPersonaClipResponse)
 	if err := x.ClientStream.RecvMsg(m); err != nil {
 		return nil, err
 	}
@@ -193,12 +249,18 @@ type RenderServiceServer interface {
 	CreateRender(context.Context, *CreateRenderRequest) (*CreateRenderResponse, error)
 	// Re-renders one stem of a version that is done, as the job's next version. Returns once that version is durable.
 	RerenderStem(context.Context, *RerenderStemRequest) (*RerenderStemResponse, error)
+	// Reports what the services read from a prompt: instruments, mood, tempo and key. Creates nothing.
+	AnalyzePrompt(context.Context, *AnalyzePromptRequest) (*AnalyzePromptResponse, error)
+	// Estimates when a take would be done if it were requested now. Creates nothing.
+	EstimateRender(context.Context, *EstimateRenderRequest) (*EstimateRenderResponse, error)
 	// Lists the built-in personas and those that the caller's tenant created, by id.
 	ListPersonas(context.Context, *ListPersonasRequest) (*ListPersonasResponse, error)
 	// Returns one persona.
 	GetPersona(context.Context, *GetPersonaRequest) (*GetPersonaResponse, error)
 	// Creates a persona from reference clips: send the header first, then the clips one after another in chunks.
 	CreatePersona(RenderService_CreatePersonaServer) error
+	// Downloads one reference clip of a persona, as it was sent.
+	DownloadPersonaClip(*DownloadPersonaClipRequest, RenderService_DownloadPersonaClipServer) error
 	// Deletes a persona that was created. The audit rows of its takes keep its embedding.
 	DeletePersona(context.Context, *DeletePersonaRequest) (*DeletePersonaResponse, error)
 	// Lists the caller's audit rows, oldest first, of one job or of all.
@@ -227,6 +289,12 @@ func (UnimplementedRenderServiceServer) CreateRender(context.Context, *CreateRen
 func (UnimplementedRenderServiceServer) RerenderStem(context.Context, *RerenderStemRequest) (*RerenderStemResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method RerenderStem not implemented")
 }
+func (UnimplementedRenderServiceServer) AnalyzePrompt(context.Context, *AnalyzePromptRequest) (*AnalyzePromptResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method AnalyzePrompt not implemented")
+}
+func (UnimplementedRenderServiceServer) EstimateRender(context.Context, *EstimateRenderRequest) (*EstimateRenderResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method EstimateRender not implemented")
+}
 func (UnimplementedRenderServiceServer) ListPersonas(context.Context, *ListPersonasRequest) (*ListPersonasResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method ListPersonas not implemented")
 }
@@ -235,6 +303,9 @@ func (UnimplementedRenderServiceServer) GetPersona(context.Context, *GetPersonaR
 }
 func (UnimplementedRenderServiceServer) CreatePersona(RenderService_CreatePersonaServer) error {
 	return status.Errorf(codes.Unimplemented, "method CreatePersona not implemented")
+}
+func (UnimplementedRenderServiceServer) DownloadPersonaClip(*DownloadPersonaClipRequest, RenderService_DownloadPersonaClipServer) error {
+	return status.Errorf(codes.Unimplemented, "method DownloadPersonaClip not implemented")
 }
 func (UnimplementedRenderServiceServer) DeletePersona(context.Context, *DeletePersonaRequest) (*DeletePersonaResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method DeletePersona not implemented")
@@ -306,6 +377,42 @@ func _RenderService_RerenderStem_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RenderService_AnalyzePrompt_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AnalyzePromptRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RenderServiceServer).AnalyzePrompt(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/sonichaos.render.v1.RenderService/AnalyzePrompt",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RenderServiceServer).AnalyzePrompt(ctx, req.(*AnalyzePromptRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RenderService_EstimateRender_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EstimateRenderRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RenderServiceServer).EstimateRender(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/sonichaos.render.v1.RenderService/EstimateRender",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RenderServiceServer).EstimateRender(ctx, req.(*EstimateRenderRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RenderService_ListPersonas_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListPersonasRequest)
 	if err := dec(in); err != nil {
@@ -366,6 +473,27 @@ func (x *renderServiceCreatePersonaServer) Recv() (*CreatePersonaRequest, error)
 		return nil, err
 	}
 	return m, nil
+}
+
+func _RenderService_DownloadPersonaClip_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(DownloadPersonaClipRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(RenderServiceServer).DownloadPersonaClip(m, &renderServiceDownloadPersonaClipServer{stream})
+}
+
+type RenderService_DownloadPersonaClipServer interface {
+	Send(*DownloadPersonaClipResponse) error
+	grpc.ServerStream
+}
+
+type renderServiceDownloadPersonaClipServer struct {
+	grpc.ServerStream
+}
+
+func (x *renderServiceDownloadPersonaClipServer) Send(m *DownloadPersonaClipResponse) error {
+	return x.ServerStream.SendMsg(m)
 }
 
 func _RenderService_DeletePersona_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
@@ -507,6 +635,14 @@ var _RenderService_serviceDesc = grpc.ServiceDesc{
 			Handler:    _RenderService_RerenderStem_Handler,
 		},
 		{
+			MethodName: "AnalyzePrompt",
+			Handler:    _RenderService_AnalyzePrompt_Handler,
+		},
+		{
+			MethodName: "EstimateRender",
+			Handler:    _RenderService_EstimateRender_Handler,
+		},
+		{
 			MethodName: "ListPersonas",
 			Handler:    _RenderService_ListPersonas_Handler,
 		},
@@ -548,6 +684,11 @@ var _RenderService_serviceDesc = grpc.ServiceDesc{
 			StreamName:    "CreatePersona",
 			Handler:       _RenderService_CreatePersona_Handler,
 			ClientStreams: true,
+		},
+		{
+			StreamName:    "DownloadPersonaClip",
+			Handler:       _RenderService_DownloadPersonaClip_Handler,
+			ServerStreams: true,
 		},
 	},
 	Metadata: "sonichaos/render/v1/render.proto",

@@ -411,6 +411,7 @@ class Version(_message.Message):
     AUDIT_DIGESTS_FIELD_NUMBER: _builtins.int
     WAITING_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
+    DELETE_TIME_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """Number of the version, from 1."""
     state: Global___JobState.ValueType
@@ -477,6 +478,10 @@ class Version(_message.Message):
         on by itself when that ends. Set only if RUNNING or CANCELLING, and only while it waits.
         """
 
+    @_builtins.property
+    def delete_time(self) -> _timestamp_pb2.Timestamp:
+        """When DeleteVersion deleted its files. Not set before."""
+
     def __init__(
         self,
         *,
@@ -499,10 +504,11 @@ class Version(_message.Message):
         audit_digests: _abc.Iterable[_builtins.str] | None = ...,
         waiting: _status_pb2.Status | None = ...,
         priority: _builtins.int = ...,
+        delete_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_queue_position", b"_queue_position", "brief", b"brief", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "estimated_end_time", b"estimated_end_time", "files", b"files", "loudness", b"loudness", "queue_position", b"queue_position", "start_time", b"start_time", "waiting", b"waiting"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_queue_position", b"_queue_position", "brief", b"brief", "create_time", b"create_time", "delete_time", b"delete_time", "end_time", b"end_time", "error", b"error", "estimated_end_time", b"estimated_end_time", "files", b"files", "loudness", b"loudness", "queue_position", b"queue_position", "start_time", b"start_time", "waiting", b"waiting"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_queue_position", b"_queue_position", "audit_digests", b"audit_digests", "base_version", b"base_version", "brief", b"brief", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "estimated_end_time", b"estimated_end_time", "files", b"files", "loudness", b"loudness", "number", b"number", "priority", b"priority", "progress", b"progress", "queue_position", b"queue_position", "rerendered_stem", b"rerendered_stem", "start_time", b"start_time", "state", b"state", "stems_wanted", b"stems_wanted", "timings", b"timings", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_queue_position", b"_queue_position", "audit_digests", b"audit_digests", "base_version", b"base_version", "brief", b"brief", "create_time", b"create_time", "delete_time", b"delete_time", "end_time", b"end_time", "error", b"error", "estimated_end_time", b"estimated_end_time", "files", b"files", "loudness", b"loudness", "number", b"number", "priority", b"priority", "progress", b"progress", "queue_position", b"queue_position", "rerendered_stem", b"rerendered_stem", "start_time", b"start_time", "state", b"state", "stems_wanted", b"stems_wanted", "timings", b"timings", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__queue_position: _TypeAlias = _typing.Literal["queue_position"]  # noqa: Y015
     _WhichOneofArgType__queue_position: _TypeAlias = _typing.Literal["_queue_position", b"_queue_position"]  # noqa: Y015
@@ -526,6 +532,7 @@ class Job(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     LAST_SEQUENCE_FIELD_NUMBER: _builtins.int
     LATEST_FIELD_NUMBER: _builtins.int
+    PURGE_TIME_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """"j-" followed by 26 characters of 0-9 and a-z. Safe in a path and a URL. Ids sort by creation time."""
     tenant: _builtins.str
@@ -554,6 +561,12 @@ class Job(_message.Message):
     def latest(self) -> Global___LatestVersion:
         """Number and state of its newest version."""
 
+    @_builtins.property
+    def purge_time(self) -> _timestamp_pb2.Timestamp:
+        """When the service deletes it, because its retention ends. Not set if it keeps jobs until they are deleted, and while a version is
+        not in a final state.
+        """
+
     def __init__(
         self,
         *,
@@ -567,10 +580,11 @@ class Job(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         last_sequence: _builtins.int = ...,
         latest: Global___LatestVersion | None = ...,
+        purge_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["brief", b"brief", "create_time", b"create_time", "latest", b"latest"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["brief", b"brief", "create_time", b"create_time", "latest", b"latest", "purge_time", b"purge_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brief", b"brief", "create_time", b"create_time", "job_id", b"job_id", "last_sequence", b"last_sequence", "latest", b"latest", "owner", b"owner", "request_id", b"request_id", "state", b"state", "tenant", b"tenant", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brief", b"brief", "create_time", b"create_time", "job_id", b"job_id", "last_sequence", b"last_sequence", "latest", b"latest", "owner", b"owner", "purge_time", b"purge_time", "request_id", b"request_id", "state", b"state", "tenant", b"tenant", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -138,12 +138,17 @@ class ListJobsRequest(_message.Message):
     LABELS_FIELD_NUMBER: _builtins.int
     PERSONA_ID_FIELD_NUMBER: _builtins.int
     CREATED_AFTER_TIME_FIELD_NUMBER: _builtins.int
+    PROMPT_CONTAINS_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Maximum number of jobs per page, 1 to 200. 0 means 50. A page of large jobs has fewer: no response exceeds 4 MiB."""
     page_token: _builtins.str
     """`next_page_token` of the previous page. Empty for the first page."""
     persona_id: _builtins.str
     """Persona of the job. Empty for all. At most 256 characters."""
+    prompt_contains: _builtins.str
+    """Text that the prompt of the job must contain, whatever the case of its letters. Empty for all. At most 256 characters. Erased
+    prompts contain nothing.
+    """
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_job_pb2.JobState.ValueType]:
         """States of the first version to list. Empty for all."""
@@ -165,10 +170,11 @@ class ListJobsRequest(_message.Message):
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         persona_id: _builtins.str = ...,
         created_after_time: _timestamp_pb2.Timestamp | None = ...,
+        prompt_contains: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_after_time", b"created_after_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_after_time", b"created_after_time", "labels", b"labels", "page_size", b"page_size", "page_token", b"page_token", "persona_id", b"persona_id", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_after_time", b"created_after_time", "labels", b"labels", "page_size", b"page_size", "page_token", b"page_token", "persona_id", b"persona_id", "prompt_contains", b"prompt_contains", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -418,6 +424,56 @@ class DeleteJobResponse(_message.Message):
 Global___DeleteJobResponse: _TypeAlias = DeleteJobResponse  # noqa: Y015
 
 @_typing.final
+class DeleteVersionRequest(_message.Message):
+    """Request of DeleteVersion."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """Id of the job."""
+    version: _builtins.int
+    """The version, 2 or more."""
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteVersionRequest: _TypeAlias = DeleteVersionRequest  # noqa: Y015
+
+@_typing.final
+class DeleteVersionResponse(_message.Message):
+    """Response of DeleteVersion."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def job(self) -> _job_pb2.Job:
+        """The job, with the version marked as deleted."""
+
+    def __init__(
+        self,
+        *,
+        job: _job_pb2.Job | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteVersionResponse: _TypeAlias = DeleteVersionResponse  # noqa: Y015
+
+@_typing.final
 class EraseJobRequest(_message.Message):
     """Request of EraseJob."""
 
@@ -648,6 +704,108 @@ class CreateSignedUrlResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateSignedUrlResponse: _TypeAlias = CreateSignedUrlResponse  # noqa: Y015
+
+@_typing.final
+class GetWaveformsRequest(_message.Message):
+    """Request of GetWaveforms."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    POINTS_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """Id of the job."""
+    version: _builtins.int
+    """The version. 0: the newest version that has a bounce or a ZIP."""
+    points: _builtins.int
+    """Number of points per file, 1 to 8192. 0 means 1024. Files with fewer frames have a point for each frame."""
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        points: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "points", b"points", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetWaveformsRequest: _TypeAlias = GetWaveformsRequest  # noqa: Y015
+
+@_typing.final
+class Waveform(_message.Message):
+    """The peaks of one audio file. Each point covers an equal share of the file's frames: the frames f of point p are those with
+    f x points / frames rounded down = p.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
+    MINIMA_FIELD_NUMBER: _builtins.int
+    MAXIMA_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the file, such as "bounce.wav" or "drums.wav"."""
+    sha256: _builtins.str
+    """SHA-256 of the file, 64 lower-case hex digits."""
+    frames: _builtins.int
+    """Length of the file in frames of 44100 Hz."""
+    @_builtins.property
+    def minima(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Lowest sample of both channels within each point, -32768 to 32767, where -32768 is full scale. Rounded down."""
+
+    @_builtins.property
+    def maxima(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Highest sample of both channels within each point, likewise. Rounded up."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        sha256: _builtins.str = ...,
+        frames: _builtins.int = ...,
+        minima: _abc.Iterable[_builtins.int] | None = ...,
+        maxima: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames", b"frames", "maxima", b"maxima", "minima", b"minima", "name", b"name", "sha256", b"sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Waveform: _TypeAlias = Waveform  # noqa: Y015
+
+@_typing.final
+class GetWaveformsResponse(_message.Message):
+    """Response of GetWaveforms."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    WAVEFORMS_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Number of the version."""
+    @_builtins.property
+    def waveforms(self) -> _containers.RepeatedCompositeFieldContainer[Global___Waveform]:
+        """The bounce first, then drums, bass, vocals and other if the version has stems."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        waveforms: _abc.Iterable[Global___Waveform] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["version", b"version", "waveforms", b"waveforms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetWaveformsResponse: _TypeAlias = GetWaveformsResponse  # noqa: Y015
 
 @_typing.final
 class GetUsageRequest(_message.Message):

@@ -67,6 +67,11 @@ class JobsServiceStub:
                 request_serializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.DeleteJobRequest.SerializeToString,
                 response_deserializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.DeleteJobResponse.FromString,
                 _registered_method=True)
+        self.DeleteVersion = channel.unary_unary(
+                '/sonichaos.jobs.v1.JobsService/DeleteVersion',
+                request_serializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.DeleteVersionRequest.SerializeToString,
+                response_deserializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.DeleteVersionResponse.FromString,
+                _registered_method=True)
         self.EraseJob = channel.unary_unary(
                 '/sonichaos.jobs.v1.JobsService/EraseJob',
                 request_serializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.EraseJobRequest.SerializeToString,
@@ -86,6 +91,11 @@ class JobsServiceStub:
                 '/sonichaos.jobs.v1.JobsService/CreateSignedUrl',
                 request_serializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateSignedUrlRequest.SerializeToString,
                 response_deserializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateSignedUrlResponse.FromString,
+                _registered_method=True)
+        self.GetWaveforms = channel.unary_unary(
+                '/sonichaos.jobs.v1.JobsService/GetWaveforms',
+                request_serializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.GetWaveformsRequest.SerializeToString,
+                response_deserializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.GetWaveformsResponse.FromString,
                 _registered_method=True)
         self.GetUsage = channel.unary_unary(
                 '/sonichaos.jobs.v1.JobsService/GetUsage',
@@ -143,6 +153,14 @@ class JobsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteVersion(self, request, context):
+        """Deletes the files of one re-rendered version, which must be in a final state. The version stays listed with its `delete_time`; its
+        number is never used again and its audit rows stay. The original is deleted with its job only. Can be repeated.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def EraseJob(self, request, context):
         """Erases a job: as DeleteJob, and beside its audit rows the prompt, labels, licensee, prefix of the persona and name of the uploaded
         file, also of a job that was deleted before. The audit chain stays intact. The erasure is recorded before anything is erased, so
@@ -168,6 +186,13 @@ class JobsServiceServicer:
 
     def CreateSignedUrl(self, request, context):
         """Creates a URL that fetches one stored file with GET or HEAD, Range included, until it expires.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetWaveforms(self, request, context):
+        """Returns the peaks of a version's audio files, to draw their waveforms without a download.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -213,6 +238,11 @@ def add_JobsServiceServicer_to_server(servicer, server):
                     request_deserializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.DeleteJobRequest.FromString,
                     response_serializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.DeleteJobResponse.SerializeToString,
             ),
+            'DeleteVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteVersion,
+                    request_deserializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.DeleteVersionRequest.FromString,
+                    response_serializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.DeleteVersionResponse.SerializeToString,
+            ),
             'EraseJob': grpc.unary_unary_rpc_method_handler(
                     servicer.EraseJob,
                     request_deserializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.EraseJobRequest.FromString,
@@ -232,6 +262,11 @@ def add_JobsServiceServicer_to_server(servicer, server):
                     servicer.CreateSignedUrl,
                     request_deserializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateSignedUrlRequest.FromString,
                     response_serializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateSignedUrlResponse.SerializeToString,
+            ),
+            'GetWaveforms': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWaveforms,
+                    request_deserializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.GetWaveformsRequest.FromString,
+                    response_serializer=sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.GetWaveformsResponse.SerializeToString,
             ),
             'GetUsage': grpc.unary_unary_rpc_method_handler(
                     servicer.GetUsage,
@@ -415,6 +450,33 @@ class JobsService:
             _registered_method=True)
 
     @staticmethod
+    def DeleteVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sonichaos.jobs.v1.JobsService/DeleteVersion',
+            sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.DeleteVersionRequest.SerializeToString,
+            sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.DeleteVersionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def EraseJob(request,
             target,
             options=(),
@@ -512,6 +574,33 @@ class JobsService:
             '/sonichaos.jobs.v1.JobsService/CreateSignedUrl',
             sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateSignedUrlRequest.SerializeToString,
             sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.CreateSignedUrlResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetWaveforms(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sonichaos.jobs.v1.JobsService/GetWaveforms',
+            sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.GetWaveformsRequest.SerializeToString,
+            sonichaos_dot_jobs_dot_v1_dot_jobs__service__pb2.GetWaveformsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,6 +50,10 @@ class JobsServiceStub:
     """Deletes a job and its files. All of its versions must be in a final state. Its audit rows stay. Its request ids are free again: a call
     that repeats one makes a new job.
     """
+    DeleteVersion: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.DeleteVersionRequest, _jobs_service_pb2.DeleteVersionResponse]
+    """Deletes the files of one re-rendered version, which must be in a final state. The version stays listed with its `delete_time`; its
+    number is never used again and its audit rows stay. The original is deleted with its job only. Can be repeated.
+    """
     EraseJob: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.EraseJobRequest, _jobs_service_pb2.EraseJobResponse]
     """Erases a job: as DeleteJob, and beside its audit rows the prompt, labels, licensee, prefix of the persona and name of the uploaded
     file, also of a job that was deleted before. The audit chain stays intact. The erasure is recorded before anything is erased, so
@@ -61,6 +65,8 @@ class JobsServiceStub:
     """Queues a failed version again, as after TOO_MANY_ATTEMPTS. It resumes after what was stored, and no longer expires."""
     CreateSignedUrl: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.CreateSignedUrlRequest, _jobs_service_pb2.CreateSignedUrlResponse]
     """Creates a URL that fetches one stored file with GET or HEAD, Range included, until it expires."""
+    GetWaveforms: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.GetWaveformsRequest, _jobs_service_pb2.GetWaveformsResponse]
+    """Returns the peaks of a version's audio files, to draw their waveforms without a download."""
     GetUsage: _grpc.UnaryUnaryMultiCallable[_jobs_service_pb2.GetUsageRequest, _jobs_service_pb2.GetUsageResponse]
     """Returns the limits of the caller, and how much of each its tenant has used."""
 
@@ -86,6 +92,10 @@ class JobsServiceAsyncStub(JobsServiceStub):
     """Deletes a job and its files. All of its versions must be in a final state. Its audit rows stay. Its request ids are free again: a call
     that repeats one makes a new job.
     """
+    DeleteVersion: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.DeleteVersionRequest, _jobs_service_pb2.DeleteVersionResponse]  # type: ignore[assignment]
+    """Deletes the files of one re-rendered version, which must be in a final state. The version stays listed with its `delete_time`; its
+    number is never used again and its audit rows stay. The original is deleted with its job only. Can be repeated.
+    """
     EraseJob: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.EraseJobRequest, _jobs_service_pb2.EraseJobResponse]  # type: ignore[assignment]
     """Erases a job: as DeleteJob, and beside its audit rows the prompt, labels, licensee, prefix of the persona and name of the uploaded
     file, also of a job that was deleted before. The audit chain stays intact. The erasure is recorded before anything is erased, so
@@ -97,6 +107,8 @@ class JobsServiceAsyncStub(JobsServiceStub):
     """Queues a failed version again, as after TOO_MANY_ATTEMPTS. It resumes after what was stored, and no longer expires."""
     CreateSignedUrl: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.CreateSignedUrlRequest, _jobs_service_pb2.CreateSignedUrlResponse]  # type: ignore[assignment]
     """Creates a URL that fetches one stored file with GET or HEAD, Range included, until it expires."""
+    GetWaveforms: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.GetWaveformsRequest, _jobs_service_pb2.GetWaveformsResponse]  # type: ignore[assignment]
+    """Returns the peaks of a version's audio files, to draw their waveforms without a download."""
     GetUsage: _aio.UnaryUnaryMultiCallable[_jobs_service_pb2.GetUsageRequest, _jobs_service_pb2.GetUsageResponse]  # type: ignore[assignment]
     """Returns the limits of the caller, and how much of each its tenant has used."""
 
@@ -157,6 +169,16 @@ class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def DeleteVersion(
+        self,
+        request: _jobs_service_pb2.DeleteVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_service_pb2.DeleteVersionResponse, _abc.Awaitable[_jobs_service_pb2.DeleteVersionResponse]]:
+        """Deletes the files of one re-rendered version, which must be in a final state. The version stays listed with its `delete_time`; its
+        number is never used again and its audit rows stay. The original is deleted with its job only. Can be repeated.
+        """
+
+    @_abc_1.abstractmethod
     def EraseJob(
         self,
         request: _jobs_service_pb2.EraseJobRequest,
@@ -190,6 +212,14 @@ class JobsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_jobs_service_pb2.CreateSignedUrlResponse, _abc.Awaitable[_jobs_service_pb2.CreateSignedUrlResponse]]:
         """Creates a URL that fetches one stored file with GET or HEAD, Range included, until it expires."""
+
+    @_abc_1.abstractmethod
+    def GetWaveforms(
+        self,
+        request: _jobs_service_pb2.GetWaveformsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_service_pb2.GetWaveformsResponse, _abc.Awaitable[_jobs_service_pb2.GetWaveformsResponse]]:
+        """Returns the peaks of a version's audio files, to draw their waveforms without a download."""
 
     @_abc_1.abstractmethod
     def GetUsage(

@@ -5,6 +5,7 @@ Text to music."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -245,6 +246,177 @@ class RerenderStemResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RerenderStemResponse: _TypeAlias = RerenderStemResponse  # noqa: Y015
+
+@_typing.final
+class AnalyzePromptRequest(_message.Message):
+    """Request of AnalyzePrompt."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_FIELD_NUMBER: _builtins.int
+    prompt: _builtins.str
+    """The prompt, 1 to 2000 characters."""
+    def __init__(
+        self,
+        *,
+        prompt: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnalyzePromptRequest: _TypeAlias = AnalyzePromptRequest  # noqa: Y015
+
+@_typing.final
+class RecognizedValue(_message.Message):
+    """A value that was recognised in a prompt."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    LISTED_FIELD_NUMBER: _builtins.int
+    value: _builtins.str
+    """The value, such as "strings" or "dark"."""
+    text: _builtins.str
+    """The words of the prompt that it was read from. Empty if it follows from the prompt as a whole."""
+    listed: _builtins.bool
+    """True if those words are in the renderer's vocabulary. False if they were matched by their meaning, which is less certain."""
+    def __init__(
+        self,
+        *,
+        value: _builtins.str = ...,
+        text: _builtins.str = ...,
+        listed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["listed", b"listed", "text", b"text", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecognizedValue: _TypeAlias = RecognizedValue  # noqa: Y015
+
+@_typing.final
+class AnalyzePromptResponse(_message.Message):
+    """Response of AnalyzePrompt. What is not set or empty was not recognised: the persona, a random choice or the renderer decides it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTRUMENTATION_FIELD_NUMBER: _builtins.int
+    MOOD_FIELD_NUMBER: _builtins.int
+    TEMPO_FIELD_NUMBER: _builtins.int
+    MIN_BPM_FIELD_NUMBER: _builtins.int
+    MAX_BPM_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    INSTRUMENTAL_FIELD_NUMBER: _builtins.int
+    min_bpm: _builtins.float
+    """Lowest tempo that the prompt means, in beats per minute. Equal to `max_bpm` if the prompt has a number."""
+    max_bpm: _builtins.float
+    """Highest tempo that the prompt means, in beats per minute."""
+    key: _builtins.str
+    """The key, such as "A minor". Empty if the prompt has none."""
+    instrumental: _builtins.bool
+    """True if the prompt asks for a take without vocals."""
+    @_builtins.property
+    def instrumentation(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecognizedValue]:
+        """Instrument families, the clearest first."""
+
+    @_builtins.property
+    def mood(self) -> Global___RecognizedValue:
+        """The mood."""
+
+    @_builtins.property
+    def tempo(self) -> Global___RecognizedValue:
+        """The words of the prompt that say the tempo. Its value is as in the prompt, such as "slow"."""
+
+    def __init__(
+        self,
+        *,
+        instrumentation: _abc.Iterable[Global___RecognizedValue] | None = ...,
+        mood: Global___RecognizedValue | None = ...,
+        tempo: Global___RecognizedValue | None = ...,
+        min_bpm: _builtins.float | None = ...,
+        max_bpm: _builtins.float | None = ...,
+        key: _builtins.str = ...,
+        instrumental: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_bpm", b"_max_bpm", "_min_bpm", b"_min_bpm", "max_bpm", b"max_bpm", "min_bpm", b"min_bpm", "mood", b"mood", "tempo", b"tempo"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_bpm", b"_max_bpm", "_min_bpm", b"_min_bpm", "instrumental", b"instrumental", "instrumentation", b"instrumentation", "key", b"key", "max_bpm", b"max_bpm", "min_bpm", b"min_bpm", "mood", b"mood", "tempo", b"tempo"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_bpm: _TypeAlias = _typing.Literal["max_bpm"]  # noqa: Y015
+    _WhichOneofArgType__max_bpm: _TypeAlias = _typing.Literal["_max_bpm", b"_max_bpm"]  # noqa: Y015
+    _WhichOneofReturnType__min_bpm: _TypeAlias = _typing.Literal["min_bpm"]  # noqa: Y015
+    _WhichOneofArgType__min_bpm: _TypeAlias = _typing.Literal["_min_bpm", b"_min_bpm"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_bpm) -> _WhichOneofReturnType__max_bpm | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_bpm) -> _WhichOneofReturnType__min_bpm | None: ...
+
+Global___AnalyzePromptResponse: _TypeAlias = AnalyzePromptResponse  # noqa: Y015
+
+@_typing.final
+class EstimateRenderRequest(_message.Message):
+    """Request of EstimateRender."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SECONDS_FIELD_NUMBER: _builtins.int
+    STEMS_FIELD_NUMBER: _builtins.int
+    seconds: _builtins.float
+    """Length of the take in seconds, as in a brief. 0 means 30."""
+    stems: _builtins.bool
+    """True if the take is separated into stems."""
+    def __init__(
+        self,
+        *,
+        seconds: _builtins.float = ...,
+        stems: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["seconds", b"seconds", "stems", b"stems"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateRenderRequest: _TypeAlias = EstimateRenderRequest  # noqa: Y015
+
+@_typing.final
+class EstimateRenderResponse(_message.Message):
+    """Response of EstimateRender."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSIONS_AHEAD_FIELD_NUMBER: _builtins.int
+    ESTIMATED_END_TIME_FIELD_NUMBER: _builtins.int
+    ESTIMATED_DURATION_FIELD_NUMBER: _builtins.int
+    versions_ahead: _builtins.int
+    """Number of versions that would be worked on before it, the running one included."""
+    @_builtins.property
+    def estimated_end_time(self) -> _timestamp_pb2.Timestamp:
+        """When it would be done. Not set until speeds have been measured."""
+
+    @_builtins.property
+    def estimated_duration(self) -> _duration_pb2.Duration:
+        """How long the take itself would take, without the wait. Not set until speeds have been measured."""
+
+    def __init__(
+        self,
+        *,
+        versions_ahead: _builtins.int = ...,
+        estimated_end_time: _timestamp_pb2.Timestamp | None = ...,
+        estimated_duration: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["estimated_duration", b"estimated_duration", "estimated_end_time", b"estimated_end_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimated_duration", b"estimated_duration", "estimated_end_time", b"estimated_end_time", "versions_ahead", b"versions_ahead"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateRenderResponse: _TypeAlias = EstimateRenderResponse  # noqa: Y015
 
 @_typing.final
 class Persona(_message.Message):
@@ -513,6 +685,62 @@ class CreatePersonaResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreatePersonaResponse: _TypeAlias = CreatePersonaResponse  # noqa: Y015
+
+@_typing.final
+class DownloadPersonaClipRequest(_message.Message):
+    """Request of DownloadPersonaClip."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERSONA_ID_FIELD_NUMBER: _builtins.int
+    CLIP_INDEX_FIELD_NUMBER: _builtins.int
+    persona_id: _builtins.str
+    """Id of the persona."""
+    clip_index: _builtins.int
+    """Index of the clip, from 0, in the order of `clip_sha256`."""
+    def __init__(
+        self,
+        *,
+        persona_id: _builtins.str = ...,
+        clip_index: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clip_index", b"clip_index", "persona_id", b"persona_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DownloadPersonaClipRequest: _TypeAlias = DownloadPersonaClipRequest  # noqa: Y015
+
+@_typing.final
+class DownloadPersonaClipResponse(_message.Message):
+    """Response of DownloadPersonaClip: the file in chunks of at most 256 KiB."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    """The next bytes of the file."""
+    media_type: _builtins.str
+    """Media type of the file, such as "audio/flac". Set in the first response only."""
+    size_bytes: _builtins.int
+    """Size of the whole file in bytes. Set in the first response only."""
+    def __init__(
+        self,
+        *,
+        data: _builtins.bytes = ...,
+        media_type: _builtins.str = ...,
+        size_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "media_type", b"media_type", "size_bytes", b"size_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DownloadPersonaClipResponse: _TypeAlias = DownloadPersonaClipResponse  # noqa: Y015
 
 @_typing.final
 class DeletePersonaRequest(_message.Message):
@@ -1115,6 +1343,7 @@ class GetModelInfoResponse(_message.Message):
     FINGERPRINT_FIELD_NUMBER: _builtins.int
     SUPPORTS_LYRICS_FIELD_NUMBER: _builtins.int
     SUPPORTS_SCORE_FIELD_NUMBER: _builtins.int
+    DRUMS_RERENDER_ENABLED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the renderer, such as "starter"."""
     licence: _builtins.str
@@ -1127,6 +1356,8 @@ class GetModelInfoResponse(_message.Message):
     """True if the renderer can sing lyrics."""
     supports_score: _builtins.bool
     """True if the renderer plays scores, so that a brief may have one and re-renders may redraw a part."""
+    drums_rerender_enabled: _builtins.bool
+    """True if the operator allows RerenderStem for drums."""
     @_builtins.property
     def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelDigest]:
         """The loaded model files."""
@@ -1146,10 +1377,11 @@ class GetModelInfoResponse(_message.Message):
         fingerprint: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         supports_lyrics: _builtins.bool = ...,
         supports_score: _builtins.bool = ...,
+        drums_rerender_enabled: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint", "licence", b"licence", "max_seconds", b"max_seconds", "min_seconds", b"min_seconds", "models", b"models", "name", b"name", "supports_lyrics", b"supports_lyrics", "supports_score", b"supports_score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drums_rerender_enabled", b"drums_rerender_enabled", "fingerprint", b"fingerprint", "licence", b"licence", "max_seconds", b"max_seconds", "min_seconds", b"min_seconds", "models", b"models", "name", b"name", "supports_lyrics", b"supports_lyrics", "supports_score", b"supports_score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

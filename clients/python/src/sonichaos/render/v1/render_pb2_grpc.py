@@ -45,6 +45,16 @@ class RenderServiceStub:
                 request_serializer=sonichaos_dot_render_dot_v1_dot_render__pb2.RerenderStemRequest.SerializeToString,
                 response_deserializer=sonichaos_dot_render_dot_v1_dot_render__pb2.RerenderStemResponse.FromString,
                 _registered_method=True)
+        self.AnalyzePrompt = channel.unary_unary(
+                '/sonichaos.render.v1.RenderService/AnalyzePrompt',
+                request_serializer=sonichaos_dot_render_dot_v1_dot_render__pb2.AnalyzePromptRequest.SerializeToString,
+                response_deserializer=sonichaos_dot_render_dot_v1_dot_render__pb2.AnalyzePromptResponse.FromString,
+                _registered_method=True)
+        self.EstimateRender = channel.unary_unary(
+                '/sonichaos.render.v1.RenderService/EstimateRender',
+                request_serializer=sonichaos_dot_render_dot_v1_dot_render__pb2.EstimateRenderRequest.SerializeToString,
+                response_deserializer=sonichaos_dot_render_dot_v1_dot_render__pb2.EstimateRenderResponse.FromString,
+                _registered_method=True)
         self.ListPersonas = channel.unary_unary(
                 '/sonichaos.render.v1.RenderService/ListPersonas',
                 request_serializer=sonichaos_dot_render_dot_v1_dot_render__pb2.ListPersonasRequest.SerializeToString,
@@ -59,6 +69,11 @@ class RenderServiceStub:
                 '/sonichaos.render.v1.RenderService/CreatePersona',
                 request_serializer=sonichaos_dot_render_dot_v1_dot_render__pb2.CreatePersonaRequest.SerializeToString,
                 response_deserializer=sonichaos_dot_render_dot_v1_dot_render__pb2.CreatePersonaResponse.FromString,
+                _registered_method=True)
+        self.DownloadPersonaClip = channel.unary_stream(
+                '/sonichaos.render.v1.RenderService/DownloadPersonaClip',
+                request_serializer=sonichaos_dot_render_dot_v1_dot_render__pb2.DownloadPersonaClipRequest.SerializeToString,
+                response_deserializer=sonichaos_dot_render_dot_v1_dot_render__pb2.DownloadPersonaClipResponse.FromString,
                 _registered_method=True)
         self.DeletePersona = channel.unary_unary(
                 '/sonichaos.render.v1.RenderService/DeletePersona',
@@ -115,6 +130,20 @@ class RenderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AnalyzePrompt(self, request, context):
+        """Reports what the services read from a prompt: instruments, mood, tempo and key. Creates nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EstimateRender(self, request, context):
+        """Estimates when a take would be done if it were requested now. Creates nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListPersonas(self, request, context):
         """Lists the built-in personas and those that the caller's tenant created, by id.
         """
@@ -131,6 +160,13 @@ class RenderServiceServicer:
 
     def CreatePersona(self, request_iterator, context):
         """Creates a persona from reference clips: send the header first, then the clips one after another in chunks.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DownloadPersonaClip(self, request, context):
+        """Downloads one reference clip of a persona, as it was sent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -199,6 +235,16 @@ def add_RenderServiceServicer_to_server(servicer, server):
                     request_deserializer=sonichaos_dot_render_dot_v1_dot_render__pb2.RerenderStemRequest.FromString,
                     response_serializer=sonichaos_dot_render_dot_v1_dot_render__pb2.RerenderStemResponse.SerializeToString,
             ),
+            'AnalyzePrompt': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnalyzePrompt,
+                    request_deserializer=sonichaos_dot_render_dot_v1_dot_render__pb2.AnalyzePromptRequest.FromString,
+                    response_serializer=sonichaos_dot_render_dot_v1_dot_render__pb2.AnalyzePromptResponse.SerializeToString,
+            ),
+            'EstimateRender': grpc.unary_unary_rpc_method_handler(
+                    servicer.EstimateRender,
+                    request_deserializer=sonichaos_dot_render_dot_v1_dot_render__pb2.EstimateRenderRequest.FromString,
+                    response_serializer=sonichaos_dot_render_dot_v1_dot_render__pb2.EstimateRenderResponse.SerializeToString,
+            ),
             'ListPersonas': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPersonas,
                     request_deserializer=sonichaos_dot_render_dot_v1_dot_render__pb2.ListPersonasRequest.FromString,
@@ -213,6 +259,11 @@ def add_RenderServiceServicer_to_server(servicer, server):
                     servicer.CreatePersona,
                     request_deserializer=sonichaos_dot_render_dot_v1_dot_render__pb2.CreatePersonaRequest.FromString,
                     response_serializer=sonichaos_dot_render_dot_v1_dot_render__pb2.CreatePersonaResponse.SerializeToString,
+            ),
+            'DownloadPersonaClip': grpc.unary_stream_rpc_method_handler(
+                    servicer.DownloadPersonaClip,
+                    request_deserializer=sonichaos_dot_render_dot_v1_dot_render__pb2.DownloadPersonaClipRequest.FromString,
+                    response_serializer=sonichaos_dot_render_dot_v1_dot_render__pb2.DownloadPersonaClipResponse.SerializeToString,
             ),
             'DeletePersona': grpc.unary_unary_rpc_method_handler(
                     servicer.DeletePersona,
@@ -316,6 +367,60 @@ class RenderService:
             _registered_method=True)
 
     @staticmethod
+    def AnalyzePrompt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sonichaos.render.v1.RenderService/AnalyzePrompt',
+            sonichaos_dot_render_dot_v1_dot_render__pb2.AnalyzePromptRequest.SerializeToString,
+            sonichaos_dot_render_dot_v1_dot_render__pb2.AnalyzePromptResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EstimateRender(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sonichaos.render.v1.RenderService/EstimateRender',
+            sonichaos_dot_render_dot_v1_dot_render__pb2.EstimateRenderRequest.SerializeToString,
+            sonichaos_dot_render_dot_v1_dot_render__pb2.EstimateRenderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListPersonas(request,
             target,
             options=(),
@@ -386,6 +491,33 @@ class RenderService:
             '/sonichaos.render.v1.RenderService/CreatePersona',
             sonichaos_dot_render_dot_v1_dot_render__pb2.CreatePersonaRequest.SerializeToString,
             sonichaos_dot_render_dot_v1_dot_render__pb2.CreatePersonaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DownloadPersonaClip(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/sonichaos.render.v1.RenderService/DownloadPersonaClip',
+            sonichaos_dot_render_dot_v1_dot_render__pb2.DownloadPersonaClipRequest.SerializeToString,
+            sonichaos_dot_render_dot_v1_dot_render__pb2.DownloadPersonaClipResponse.FromString,
             options,
             channel_credentials,
             insecure,

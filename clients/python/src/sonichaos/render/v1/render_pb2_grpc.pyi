@@ -37,12 +37,18 @@ class RenderServiceStub:
     """Creates a render job from a brief. Returns once the job is durable. Watch it with JobsService."""
     RerenderStem: _grpc.UnaryUnaryMultiCallable[_render_pb2.RerenderStemRequest, _render_pb2.RerenderStemResponse]
     """Re-renders one stem of a version that is done, as the job's next version. Returns once that version is durable."""
+    AnalyzePrompt: _grpc.UnaryUnaryMultiCallable[_render_pb2.AnalyzePromptRequest, _render_pb2.AnalyzePromptResponse]
+    """Reports what the services read from a prompt: instruments, mood, tempo and key. Creates nothing."""
+    EstimateRender: _grpc.UnaryUnaryMultiCallable[_render_pb2.EstimateRenderRequest, _render_pb2.EstimateRenderResponse]
+    """Estimates when a take would be done if it were requested now. Creates nothing."""
     ListPersonas: _grpc.UnaryUnaryMultiCallable[_render_pb2.ListPersonasRequest, _render_pb2.ListPersonasResponse]
     """Lists the built-in personas and those that the caller's tenant created, by id."""
     GetPersona: _grpc.UnaryUnaryMultiCallable[_render_pb2.GetPersonaRequest, _render_pb2.GetPersonaResponse]
     """Returns one persona."""
     CreatePersona: _grpc.StreamUnaryMultiCallable[_render_pb2.CreatePersonaRequest, _render_pb2.CreatePersonaResponse]
     """Creates a persona from reference clips: send the header first, then the clips one after another in chunks."""
+    DownloadPersonaClip: _grpc.UnaryStreamMultiCallable[_render_pb2.DownloadPersonaClipRequest, _render_pb2.DownloadPersonaClipResponse]
+    """Downloads one reference clip of a persona, as it was sent."""
     DeletePersona: _grpc.UnaryUnaryMultiCallable[_render_pb2.DeletePersonaRequest, _render_pb2.DeletePersonaResponse]
     """Deletes a persona that was created. The audit rows of its takes keep its embedding."""
     ListAuditRows: _grpc.UnaryUnaryMultiCallable[_render_pb2.ListAuditRowsRequest, _render_pb2.ListAuditRowsResponse]
@@ -69,12 +75,18 @@ class RenderServiceAsyncStub(RenderServiceStub):
     """Creates a render job from a brief. Returns once the job is durable. Watch it with JobsService."""
     RerenderStem: _aio.UnaryUnaryMultiCallable[_render_pb2.RerenderStemRequest, _render_pb2.RerenderStemResponse]  # type: ignore[assignment]
     """Re-renders one stem of a version that is done, as the job's next version. Returns once that version is durable."""
+    AnalyzePrompt: _aio.UnaryUnaryMultiCallable[_render_pb2.AnalyzePromptRequest, _render_pb2.AnalyzePromptResponse]  # type: ignore[assignment]
+    """Reports what the services read from a prompt: instruments, mood, tempo and key. Creates nothing."""
+    EstimateRender: _aio.UnaryUnaryMultiCallable[_render_pb2.EstimateRenderRequest, _render_pb2.EstimateRenderResponse]  # type: ignore[assignment]
+    """Estimates when a take would be done if it were requested now. Creates nothing."""
     ListPersonas: _aio.UnaryUnaryMultiCallable[_render_pb2.ListPersonasRequest, _render_pb2.ListPersonasResponse]  # type: ignore[assignment]
     """Lists the built-in personas and those that the caller's tenant created, by id."""
     GetPersona: _aio.UnaryUnaryMultiCallable[_render_pb2.GetPersonaRequest, _render_pb2.GetPersonaResponse]  # type: ignore[assignment]
     """Returns one persona."""
     CreatePersona: _aio.StreamUnaryMultiCallable[_render_pb2.CreatePersonaRequest, _render_pb2.CreatePersonaResponse]  # type: ignore[assignment]
     """Creates a persona from reference clips: send the header first, then the clips one after another in chunks."""
+    DownloadPersonaClip: _aio.UnaryStreamMultiCallable[_render_pb2.DownloadPersonaClipRequest, _render_pb2.DownloadPersonaClipResponse]  # type: ignore[assignment]
+    """Downloads one reference clip of a persona, as it was sent."""
     DeletePersona: _aio.UnaryUnaryMultiCallable[_render_pb2.DeletePersonaRequest, _render_pb2.DeletePersonaResponse]  # type: ignore[assignment]
     """Deletes a persona that was created. The audit rows of its takes keep its embedding."""
     ListAuditRows: _aio.UnaryUnaryMultiCallable[_render_pb2.ListAuditRowsRequest, _render_pb2.ListAuditRowsResponse]  # type: ignore[assignment]
@@ -112,6 +124,22 @@ class RenderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Re-renders one stem of a version that is done, as the job's next version. Returns once that version is durable."""
 
     @_abc_1.abstractmethod
+    def AnalyzePrompt(
+        self,
+        request: _render_pb2.AnalyzePromptRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_render_pb2.AnalyzePromptResponse, _abc.Awaitable[_render_pb2.AnalyzePromptResponse]]:
+        """Reports what the services read from a prompt: instruments, mood, tempo and key. Creates nothing."""
+
+    @_abc_1.abstractmethod
+    def EstimateRender(
+        self,
+        request: _render_pb2.EstimateRenderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_render_pb2.EstimateRenderResponse, _abc.Awaitable[_render_pb2.EstimateRenderResponse]]:
+        """Estimates when a take would be done if it were requested now. Creates nothing."""
+
+    @_abc_1.abstractmethod
     def ListPersonas(
         self,
         request: _render_pb2.ListPersonasRequest,
@@ -134,6 +162,14 @@ class RenderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_render_pb2.CreatePersonaResponse, _abc.Awaitable[_render_pb2.CreatePersonaResponse]]:
         """Creates a persona from reference clips: send the header first, then the clips one after another in chunks."""
+
+    @_abc_1.abstractmethod
+    def DownloadPersonaClip(
+        self,
+        request: _render_pb2.DownloadPersonaClipRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_render_pb2.DownloadPersonaClipResponse], _abc.AsyncIterator[_render_pb2.DownloadPersonaClipResponse]]:
+        """Downloads one reference clip of a persona, as it was sent."""
 
     @_abc_1.abstractmethod
     def DeletePersona(

@@ -141,6 +141,16 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         self.changes.delete(request.job_id)
         return jobs_service_pb2.DeleteJobResponse()
 
+    async def DeleteVersion(
+        self, request: jobs_service_pb2.DeleteVersionRequest, context: Context
+    ) -> jobs_service_pb2.DeleteVersionResponse:
+        raise NotImplementedError
+
+    async def GetWaveforms(
+        self, request: jobs_service_pb2.GetWaveformsRequest, context: Context
+    ) -> jobs_service_pb2.GetWaveformsResponse:
+        raise NotImplementedError
+
     async def EraseJob(
         self, request: jobs_service_pb2.EraseJobRequest, context: Context
     ) -> jobs_service_pb2.EraseJobResponse:

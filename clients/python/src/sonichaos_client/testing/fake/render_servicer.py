@@ -63,6 +63,21 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
     ) -> render_pb2.GetPersonaResponse:
         return render_pb2.GetPersonaResponse(persona=self.admission.studio.personas.get(request.persona_id))
 
+    async def AnalyzePrompt(
+        self, request: render_pb2.AnalyzePromptRequest, context: Context
+    ) -> render_pb2.AnalyzePromptResponse:
+        raise NotImplementedError
+
+    async def EstimateRender(
+        self, request: render_pb2.EstimateRenderRequest, context: Context
+    ) -> render_pb2.EstimateRenderResponse:
+        raise NotImplementedError
+
+    def DownloadPersonaClip(
+        self, request: render_pb2.DownloadPersonaClipRequest, context: Context
+    ) -> AsyncIterator[render_pb2.DownloadPersonaClipResponse]:
+        raise NotImplementedError
+
     async def CreatePersona(
         self, request_iterator: AsyncIterator[render_pb2.CreatePersonaRequest], context: Context
     ) -> render_pb2.CreatePersonaResponse:

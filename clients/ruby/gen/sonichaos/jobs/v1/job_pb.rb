@@ -59,6 +59,7 @@ Google::Protobuf::DescriptorPool.generated_pool.build do
       repeated :audit_digests, :string, 17, json_name: "auditDigests"
       optional :waiting, :message, 18, "google.rpc.Status", json_name: "waiting"
       optional :priority, :int32, 19, json_name: "priority"
+      optional :delete_time, :message, 20, "google.protobuf.Timestamp", json_name: "deleteTime"
     end
     add_message "sonichaos.jobs.v1.Job" do
       optional :job_id, :string, 1, json_name: "jobId"
@@ -71,6 +72,7 @@ Google::Protobuf::DescriptorPool.generated_pool.build do
       optional :create_time, :message, 8, "google.protobuf.Timestamp", json_name: "createTime"
       optional :last_sequence, :uint64, 9, json_name: "lastSequence"
       optional :latest, :message, 10, "sonichaos.jobs.v1.LatestVersion", json_name: "latest"
+      optional :purge_time, :message, 11, "google.protobuf.Timestamp", json_name: "purgeTime"
     end
     add_message "sonichaos.jobs.v1.LatestVersion" do
       optional :number, :uint32, 1, json_name: "number"

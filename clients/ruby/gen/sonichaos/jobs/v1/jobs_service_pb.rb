@@ -24,6 +24,7 @@ Google::Protobuf::DescriptorPool.generated_pool.build do
       map :labels, :string, :string, 4
       optional :persona_id, :string, 5, json_name: "personaId"
       optional :created_after_time, :message, 6, "google.protobuf.Timestamp", json_name: "createdAfterTime"
+      optional :prompt_contains, :string, 7, json_name: "promptContains"
     end
     add_message "sonichaos.jobs.v1.ListJobsResponse" do
       repeated :jobs, :message, 1, "sonichaos.jobs.v1.Job", json_name: "jobs"
@@ -59,6 +60,13 @@ Google::Protobuf::DescriptorPool.generated_pool.build do
     end
     add_message "sonichaos.jobs.v1.DeleteJobResponse" do
     end
+    add_message "sonichaos.jobs.v1.DeleteVersionRequest" do
+      optional :job_id, :string, 1, json_name: "jobId"
+      optional :version, :uint32, 2, json_name: "version"
+    end
+    add_message "sonichaos.jobs.v1.DeleteVersionResponse" do
+      optional :job, :message, 1, "sonichaos.jobs.v1.Job", json_name: "job"
+    end
     add_message "sonichaos.jobs.v1.EraseJobRequest" do
       optional :job_id, :string, 1, json_name: "jobId"
     end
@@ -92,6 +100,22 @@ Google::Protobuf::DescriptorPool.generated_pool.build do
       optional :url, :string, 1, json_name: "url"
       optional :expire_time, :message, 2, "google.protobuf.Timestamp", json_name: "expireTime"
       optional :file, :message, 3, "sonichaos.jobs.v1.StoredFile", json_name: "file"
+    end
+    add_message "sonichaos.jobs.v1.GetWaveformsRequest" do
+      optional :job_id, :string, 1, json_name: "jobId"
+      optional :version, :uint32, 2, json_name: "version"
+      optional :points, :uint32, 3, json_name: "points"
+    end
+    add_message "sonichaos.jobs.v1.Waveform" do
+      optional :name, :string, 1, json_name: "name"
+      optional :sha256, :string, 2, json_name: "sha256"
+      optional :frames, :uint64, 3, json_name: "frames"
+      repeated :minima, :sint32, 4, json_name: "minima"
+      repeated :maxima, :sint32, 5, json_name: "maxima"
+    end
+    add_message "sonichaos.jobs.v1.GetWaveformsResponse" do
+      optional :version, :uint32, 1, json_name: "version"
+      repeated :waveforms, :message, 2, "sonichaos.jobs.v1.Waveform", json_name: "waveforms"
     end
     add_message "sonichaos.jobs.v1.GetUsageRequest" do
     end
@@ -131,6 +155,8 @@ module Sonichaos
       CancelJobResponse = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.jobs.v1.CancelJobResponse").msgclass
       DeleteJobRequest = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.jobs.v1.DeleteJobRequest").msgclass
       DeleteJobResponse = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.jobs.v1.DeleteJobResponse").msgclass
+      DeleteVersionRequest = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.jobs.v1.DeleteVersionRequest").msgclass
+      DeleteVersionResponse = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.jobs.v1.DeleteVersionResponse").msgclass
       EraseJobRequest = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.jobs.v1.EraseJobRequest").msgclass
       EraseJobResponse = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.jobs.v1.EraseJobResponse").msgclass
       AddStemsRequest = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.jobs.v1.AddStemsRequest").msgclass
@@ -139,6 +165,9 @@ module Sonichaos
       RetryVersionResponse = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.jobs.v1.RetryVersionResponse").msgclass
       CreateSignedUrlRequest = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.jobs.v1.CreateSignedUrlRequest").msgclass
       CreateSignedUrlResponse = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.jobs.v1.CreateSignedUrlResponse").msgclass
+      GetWaveformsRequest = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.jobs.v1.GetWaveformsRequest").msgclass
+      Waveform = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.jobs.v1.Waveform").msgclass
+      GetWaveformsResponse = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.jobs.v1.GetWaveformsResponse").msgclass
       GetUsageRequest = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.jobs.v1.GetUsageRequest").msgclass
       LimitUsage = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.jobs.v1.LimitUsage").msgclass
       GetUsageResponse = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.jobs.v1.GetUsageResponse").msgclass

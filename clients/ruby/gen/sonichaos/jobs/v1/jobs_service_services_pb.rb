@@ -34,6 +34,9 @@ module Sonichaos
           # Deletes a job and its files. All of its versions must be in a final state. Its audit rows stay. Its request ids are free again: a call
           # that repeats one makes a new job.
           rpc :DeleteJob, ::Sonichaos::Jobs::V1::DeleteJobRequest, ::Sonichaos::Jobs::V1::DeleteJobResponse
+          # Deletes the files of one re-rendered version, which must be in a final state. The version stays listed with its `delete_time`; its
+          # number is never used again and its audit rows stay. The original is deleted with its job only. Can be repeated.
+          rpc :DeleteVersion, ::Sonichaos::Jobs::V1::DeleteVersionRequest, ::Sonichaos::Jobs::V1::DeleteVersionResponse
           # Erases a job: as DeleteJob, and beside its audit rows the prompt, labels, licensee, prefix of the persona and name of the uploaded
           # file, also of a job that was deleted before. The audit chain stays intact. The erasure is recorded before anything is erased, so
           # the service finishes it by itself. Can be repeated.
@@ -44,6 +47,8 @@ module Sonichaos
           rpc :RetryVersion, ::Sonichaos::Jobs::V1::RetryVersionRequest, ::Sonichaos::Jobs::V1::RetryVersionResponse
           # Creates a URL that fetches one stored file with GET or HEAD, Range included, until it expires.
           rpc :CreateSignedUrl, ::Sonichaos::Jobs::V1::CreateSignedUrlRequest, ::Sonichaos::Jobs::V1::CreateSignedUrlResponse
+          # Returns the peaks of a version's audio files, to draw their waveforms without a download.
+          rpc :GetWaveforms, ::Sonichaos::Jobs::V1::GetWaveformsRequest, ::Sonichaos::Jobs::V1::GetWaveformsResponse
           # Returns the limits of the caller, and how much of each its tenant has used.
           rpc :GetUsage, ::Sonichaos::Jobs::V1::GetUsageRequest, ::Sonichaos::Jobs::V1::GetUsageResponse
         end

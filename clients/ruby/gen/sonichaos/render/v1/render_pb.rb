@@ -3,6 +3,7 @@
 
 require 'google/protobuf'
 
+require 'google/protobuf/duration_pb'
 require 'google/protobuf/timestamp_pb'
 require 'sonichaos/jobs/v1/brief_pb'
 require 'sonichaos/jobs/v1/job_pb'
@@ -41,6 +42,32 @@ Google::Protobuf::DescriptorPool.generated_pool.build do
     add_message "sonichaos.render.v1.RerenderStemResponse" do
       optional :job, :message, 1, "sonichaos.jobs.v1.Job", json_name: "job"
       optional :version, :uint32, 2, json_name: "version"
+    end
+    add_message "sonichaos.render.v1.AnalyzePromptRequest" do
+      optional :prompt, :string, 1, json_name: "prompt"
+    end
+    add_message "sonichaos.render.v1.RecognizedValue" do
+      optional :value, :string, 1, json_name: "value"
+      optional :text, :string, 2, json_name: "text"
+      optional :listed, :bool, 3, json_name: "listed"
+    end
+    add_message "sonichaos.render.v1.AnalyzePromptResponse" do
+      repeated :instrumentation, :message, 1, "sonichaos.render.v1.RecognizedValue", json_name: "instrumentation"
+      optional :mood, :message, 2, "sonichaos.render.v1.RecognizedValue", json_name: "mood"
+      optional :tempo, :message, 3, "sonichaos.render.v1.RecognizedValue", json_name: "tempo"
+      proto3_optional :min_bpm, :double, 4, json_name: "minBpm"
+      proto3_optional :max_bpm, :double, 5, json_name: "maxBpm"
+      optional :key, :string, 6, json_name: "key"
+      optional :instrumental, :bool, 7, json_name: "instrumental"
+    end
+    add_message "sonichaos.render.v1.EstimateRenderRequest" do
+      optional :seconds, :double, 1, json_name: "seconds"
+      optional :stems, :bool, 2, json_name: "stems"
+    end
+    add_message "sonichaos.render.v1.EstimateRenderResponse" do
+      optional :versions_ahead, :uint32, 1, json_name: "versionsAhead"
+      optional :estimated_end_time, :message, 2, "google.protobuf.Timestamp", json_name: "estimatedEndTime"
+      optional :estimated_duration, :message, 3, "google.protobuf.Duration", json_name: "estimatedDuration"
     end
     add_message "sonichaos.render.v1.Persona" do
       optional :id, :string, 1, json_name: "id"
@@ -82,6 +109,15 @@ Google::Protobuf::DescriptorPool.generated_pool.build do
     end
     add_message "sonichaos.render.v1.CreatePersonaResponse" do
       optional :persona, :message, 1, "sonichaos.render.v1.Persona", json_name: "persona"
+    end
+    add_message "sonichaos.render.v1.DownloadPersonaClipRequest" do
+      optional :persona_id, :string, 1, json_name: "personaId"
+      optional :clip_index, :uint32, 2, json_name: "clipIndex"
+    end
+    add_message "sonichaos.render.v1.DownloadPersonaClipResponse" do
+      optional :data, :bytes, 1, json_name: "data"
+      optional :media_type, :string, 2, json_name: "mediaType"
+      optional :size_bytes, :uint64, 3, json_name: "sizeBytes"
     end
     add_message "sonichaos.render.v1.DeletePersonaRequest" do
       optional :persona_id, :string, 1, json_name: "personaId"
@@ -182,6 +218,7 @@ Google::Protobuf::DescriptorPool.generated_pool.build do
       map :fingerprint, :string, :string, 6
       optional :supports_lyrics, :bool, 7, json_name: "supportsLyrics"
       optional :supports_score, :bool, 8, json_name: "supportsScore"
+      optional :drums_rerender_enabled, :bool, 9, json_name: "drumsRerenderEnabled"
     end
     add_enum "sonichaos.render.v1.ReplayOutcome" do
       value :REPLAY_OUTCOME_UNSPECIFIED, 0
@@ -199,6 +236,11 @@ module Sonichaos
       CreateRenderResponse = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.render.v1.CreateRenderResponse").msgclass
       RerenderStemRequest = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.render.v1.RerenderStemRequest").msgclass
       RerenderStemResponse = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.render.v1.RerenderStemResponse").msgclass
+      AnalyzePromptRequest = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.render.v1.AnalyzePromptRequest").msgclass
+      RecognizedValue = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.render.v1.RecognizedValue").msgclass
+      AnalyzePromptResponse = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.render.v1.AnalyzePromptResponse").msgclass
+      EstimateRenderRequest = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.render.v1.EstimateRenderRequest").msgclass
+      EstimateRenderResponse = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.render.v1.EstimateRenderResponse").msgclass
       Persona = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.render.v1.Persona").msgclass
       ListPersonasRequest = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.render.v1.ListPersonasRequest").msgclass
       ListPersonasResponse = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.render.v1.ListPersonasResponse").msgclass
@@ -208,6 +250,8 @@ module Sonichaos
       ClipChunk = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.render.v1.ClipChunk").msgclass
       CreatePersonaRequest = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.render.v1.CreatePersonaRequest").msgclass
       CreatePersonaResponse = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.render.v1.CreatePersonaResponse").msgclass
+      DownloadPersonaClipRequest = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.render.v1.DownloadPersonaClipRequest").msgclass
+      DownloadPersonaClipResponse = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.render.v1.DownloadPersonaClipResponse").msgclass
       DeletePersonaRequest = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.render.v1.DeletePersonaRequest").msgclass
       DeletePersonaResponse = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.render.v1.DeletePersonaResponse").msgclass
       AuditRow = ::Google::Protobuf::DescriptorPool.generated_pool.lookup("sonichaos.render.v1.AuditRow").msgclass

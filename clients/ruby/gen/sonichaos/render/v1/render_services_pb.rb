@@ -23,12 +23,18 @@ module Sonichaos
           rpc :CreateRender, ::Sonichaos::Render::V1::CreateRenderRequest, ::Sonichaos::Render::V1::CreateRenderResponse
           # Re-renders one stem of a version that is done, as the job's next version. Returns once that version is durable.
           rpc :RerenderStem, ::Sonichaos::Render::V1::RerenderStemRequest, ::Sonichaos::Render::V1::RerenderStemResponse
+          # Reports what the services read from a prompt: instruments, mood, tempo and key. Creates nothing.
+          rpc :AnalyzePrompt, ::Sonichaos::Render::V1::AnalyzePromptRequest, ::Sonichaos::Render::V1::AnalyzePromptResponse
+          # Estimates when a take would be done if it were requested now. Creates nothing.
+          rpc :EstimateRender, ::Sonichaos::Render::V1::EstimateRenderRequest, ::Sonichaos::Render::V1::EstimateRenderResponse
           # Lists the built-in personas and those that the caller's tenant created, by id.
           rpc :ListPersonas, ::Sonichaos::Render::V1::ListPersonasRequest, ::Sonichaos::Render::V1::ListPersonasResponse
           # Returns one persona.
           rpc :GetPersona, ::Sonichaos::Render::V1::GetPersonaRequest, ::Sonichaos::Render::V1::GetPersonaResponse
           # Creates a persona from reference clips: send the header first, then the clips one after another in chunks.
           rpc :CreatePersona, stream(::Sonichaos::Render::V1::CreatePersonaRequest), ::Sonichaos::Render::V1::CreatePersonaResponse
+          # Downloads one reference clip of a persona, as it was sent.
+          rpc :DownloadPersonaClip, ::Sonichaos::Render::V1::DownloadPersonaClipRequest, stream(::Sonichaos::Render::V1::DownloadPersonaClipResponse)
           # Deletes a persona that was created. The audit rows of its takes keep its embedding.
           rpc :DeletePersona, ::Sonichaos::Render::V1::DeletePersonaRequest, ::Sonichaos::Render::V1::DeletePersonaResponse
           # Lists the caller's audit rows, oldest first, of one job or of all.

@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sonichaos/jobs/v1/jobs_service.proto.
  */
 export const file_sonichaos_jobs_v1_jobs_service: GenFile = /*@__PURE__*/
-  fileDesc("CiRzb25pY2hhb3Mvam9icy92MS9qb2JzX3NlcnZpY2UucHJvdG8SEXNvbmljaGFvcy5qb2JzLnYxIh8KDUdldEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIjUKDkdldEpvYlJlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnNvbmljaGFvcy5qb2JzLnYxLkpvYiKgAgoPTGlzdEpvYnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJEisKBnN0YXRlcxgDIAMoDjIbLnNvbmljaGFvcy5qb2JzLnYxLkpvYlN0YXRlEj4KBmxhYmVscxgEIAMoCzIuLnNvbmljaGFvcy5qb2JzLnYxLkxpc3RKb2JzUmVxdWVzdC5MYWJlbHNFbnRyeRISCgpwZXJzb25hX2lkGAUgASgJEjYKEmNyZWF0ZWRfYWZ0ZXJfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJRChBMaXN0Sm9ic1Jlc3BvbnNlEiQKBGpvYnMYASADKAsyFi5zb25pY2hhb3Muam9icy52MS5Kb2ISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImUKD1dhdGNoSm9iUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIWCg5hZnRlcl9zZXF1ZW5jZRgDIAEoBBIZChFoZWFydGJlYXRfc2Vjb25kcxgEIAEoDSJyChBXYXRjaEpvYlJlc3BvbnNlEioKBWV2ZW50GAEgASgLMhsuc29uaWNoYW9zLmpvYnMudjEuSm9iRXZlbnQSMgoOaGVhcnRiZWF0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIj0KEFdhdGNoSm9ic1JlcXVlc3QSDgoGY3Vyc29yGAEgASgJEhkKEWhlYXJ0YmVhdF9zZWNvbmRzGAIgASgNInMKEVdhdGNoSm9ic1Jlc3BvbnNlEioKBWV2ZW50GAEgASgLMhsuc29uaWNoYW9zLmpvYnMudjEuSm9iRXZlbnQSMgoOaGVhcnRiZWF0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjMKEENhbmNlbEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKA0iOAoRQ2FuY2VsSm9iUmVzcG9uc2USIwoDam9iGAEgASgLMhYuc29uaWNoYW9zLmpvYnMudjEuSm9iIiIKEERlbGV0ZUpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIhMKEURlbGV0ZUpvYlJlc3BvbnNlIiEKD0VyYXNlSm9iUmVxdWVzdBIOCgZqb2JfaWQYASABKAkiRAoQRXJhc2VKb2JSZXNwb25zZRIwCgZyZXBvcnQYASABKAsyIC5zb25pY2hhb3Muam9icy52MS5FcmFzdXJlUmVwb3J0InQKD0FkZFN0ZW1zUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIuCglzdGVtX21vZGUYAyABKA4yGy5zb25pY2hhb3Muam9icy52MS5TdGVtTW9kZRIQCghwcmlvcml0eRgEIAEoBSI3ChBBZGRTdGVtc1Jlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnNvbmljaGFvcy5qb2JzLnYxLkpvYiJIChNSZXRyeVZlcnNpb25SZXF1ZXN0Eg4KBmpvYl9pZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgNEhAKCHByaW9yaXR5GAMgASgFIjsKFFJldHJ5VmVyc2lvblJlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnNvbmljaGFvcy5qb2JzLnYxLkpvYiKMAQoWQ3JlYXRlU2lnbmVkVXJsUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIpCgRraW5kGAMgASgOMhsuc29uaWNoYW9zLmpvYnMudjEuRmlsZUtpbmQSJgoDdHRsGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIoQBChdDcmVhdGVTaWduZWRVcmxSZXNwb25zZRILCgN1cmwYASABKAkSLwoLZXhwaXJlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKBGZpbGUYAyABKAsyHS5zb25pY2hhb3Muam9icy52MS5TdG9yZWRGaWxlIhEKD0dldFVzYWdlUmVxdWVzdCI6CgpMaW1pdFVzYWdlEg0KBWxpbWl0GAEgASgJEg8KB2FsbG93ZWQYAiABKAESDAoEdXNlZBgDIAEoASKDAQoQR2V0VXNhZ2VSZXNwb25zZRIOCgZ0ZW5hbnQYASABKAkSLQoGbGltaXRzGAIgAygLMh0uc29uaWNoYW9zLmpvYnMudjEuTGltaXRVc2FnZRIwCgxkYXlfZW5kX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKpEBCghGaWxlS2luZBIZChVGSUxFX0tJTkRfVU5TUEVDSUZJRUQQABIUChBGSUxFX0tJTkRfQk9VTkNFEAESFgoSRklMRV9LSU5EX01BTklGRVNUEAISEQoNRklMRV9LSU5EX1pJUBADEhUKEUZJTEVfS0lORF9MQVRFTlRTEAQSEgoORklMRV9LSU5EX01JREkQBTLyBwoLSm9ic1NlcnZpY2USTwoGR2V0Sm9iEiAuc29uaWNoYW9zLmpvYnMudjEuR2V0Sm9iUmVxdWVzdBohLnNvbmljaGFvcy5qb2JzLnYxLkdldEpvYlJlc3BvbnNlIgASVQoITGlzdEpvYnMSIi5zb25pY2hhb3Muam9icy52MS5MaXN0Sm9ic1JlcXVlc3QaIy5zb25pY2hhb3Muam9icy52MS5MaXN0Sm9ic1Jlc3BvbnNlIgASVwoIV2F0Y2hKb2ISIi5zb25pY2hhb3Muam9icy52MS5XYXRjaEpvYlJlcXVlc3QaIy5zb25pY2hhb3Muam9icy52MS5XYXRjaEpvYlJlc3BvbnNlIgAwARJaCglXYXRjaEpvYnMSIy5zb25pY2hhb3Muam9icy52MS5XYXRjaEpvYnNSZXF1ZXN0GiQuc29uaWNoYW9zLmpvYnMudjEuV2F0Y2hKb2JzUmVzcG9uc2UiADABElgKCUNhbmNlbEpvYhIjLnNvbmljaGFvcy5qb2JzLnYxLkNhbmNlbEpvYlJlcXVlc3QaJC5zb25pY2hhb3Muam9icy52MS5DYW5jZWxKb2JSZXNwb25zZSIAElgKCURlbGV0ZUpvYhIjLnNvbmljaGFvcy5qb2JzLnYxLkRlbGV0ZUpvYlJlcXVlc3QaJC5zb25pY2hhb3Muam9icy52MS5EZWxldGVKb2JSZXNwb25zZSIAElUKCEVyYXNlSm9iEiIuc29uaWNoYW9zLmpvYnMudjEuRXJhc2VKb2JSZXF1ZXN0GiMuc29uaWNoYW9zLmpvYnMudjEuRXJhc2VKb2JSZXNwb25zZSIAElUKCEFkZFN0ZW1zEiIuc29uaWNoYW9zLmpvYnMudjEuQWRkU3RlbXNSZXF1ZXN0GiMuc29uaWNoYW9zLmpvYnMudjEuQWRkU3RlbXNSZXNwb25zZSIAEmEKDFJldHJ5VmVyc2lvbhImLnNvbmljaGFvcy5qb2JzLnYxLlJldHJ5VmVyc2lvblJlcXVlc3QaJy5zb25pY2hhb3Muam9icy52MS5SZXRyeVZlcnNpb25SZXNwb25zZSIAEmoKD0NyZWF0ZVNpZ25lZFVybBIpLnNvbmljaGFvcy5qb2JzLnYxLkNyZWF0ZVNpZ25lZFVybFJlcXVlc3QaKi5zb25pY2hhb3Muam9icy52MS5DcmVhdGVTaWduZWRVcmxSZXNwb25zZSIAElUKCEdldFVzYWdlEiIuc29uaWNoYW9zLmpvYnMudjEuR2V0VXNhZ2VSZXF1ZXN0GiMuc29uaWNoYW9zLmpvYnMudjEuR2V0VXNhZ2VSZXNwb25zZSIAQkoKFGFpLnNvbmljaGFvcy5qb2JzLnYxUAFaMHNvbmljaGFvcy5haS9jbGllbnQvZ2VuL3NvbmljaGFvcy9qb2JzL3YxO2pvYnN2MWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_sonichaos_jobs_v1_brief, file_sonichaos_jobs_v1_erasure, file_sonichaos_jobs_v1_job]);
+  fileDesc("CiRzb25pY2hhb3Mvam9icy92MS9qb2JzX3NlcnZpY2UucHJvdG8SEXNvbmljaGFvcy5qb2JzLnYxIh8KDUdldEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJIjUKDkdldEpvYlJlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnNvbmljaGFvcy5qb2JzLnYxLkpvYiK5AgoPTGlzdEpvYnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJEisKBnN0YXRlcxgDIAMoDjIbLnNvbmljaGFvcy5qb2JzLnYxLkpvYlN0YXRlEj4KBmxhYmVscxgEIAMoCzIuLnNvbmljaGFvcy5qb2JzLnYxLkxpc3RKb2JzUmVxdWVzdC5MYWJlbHNFbnRyeRISCgpwZXJzb25hX2lkGAUgASgJEjYKEmNyZWF0ZWRfYWZ0ZXJfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFwoPcHJvbXB0X2NvbnRhaW5zGAcgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUQoQTGlzdEpvYnNSZXNwb25zZRIkCgRqb2JzGAEgAygLMhYuc29uaWNoYW9zLmpvYnMudjEuSm9iEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJlCg9XYXRjaEpvYlJlcXVlc3QSDgoGam9iX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKA0SFgoOYWZ0ZXJfc2VxdWVuY2UYAyABKAQSGQoRaGVhcnRiZWF0X3NlY29uZHMYBCABKA0icgoQV2F0Y2hKb2JSZXNwb25zZRIqCgVldmVudBgBIAEoCzIbLnNvbmljaGFvcy5qb2JzLnYxLkpvYkV2ZW50EjIKDmhlYXJ0YmVhdF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCI9ChBXYXRjaEpvYnNSZXF1ZXN0Eg4KBmN1cnNvchgBIAEoCRIZChFoZWFydGJlYXRfc2Vjb25kcxgCIAEoDSJzChFXYXRjaEpvYnNSZXNwb25zZRIqCgVldmVudBgBIAEoCzIbLnNvbmljaGFvcy5qb2JzLnYxLkpvYkV2ZW50EjIKDmhlYXJ0YmVhdF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIzChBDYW5jZWxKb2JSZXF1ZXN0Eg4KBmpvYl9pZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgNIjgKEUNhbmNlbEpvYlJlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnNvbmljaGFvcy5qb2JzLnYxLkpvYiIiChBEZWxldGVKb2JSZXF1ZXN0Eg4KBmpvYl9pZBgBIAEoCSITChFEZWxldGVKb2JSZXNwb25zZSI3ChREZWxldGVWZXJzaW9uUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDSI8ChVEZWxldGVWZXJzaW9uUmVzcG9uc2USIwoDam9iGAEgASgLMhYuc29uaWNoYW9zLmpvYnMudjEuSm9iIiEKD0VyYXNlSm9iUmVxdWVzdBIOCgZqb2JfaWQYASABKAkiRAoQRXJhc2VKb2JSZXNwb25zZRIwCgZyZXBvcnQYASABKAsyIC5zb25pY2hhb3Muam9icy52MS5FcmFzdXJlUmVwb3J0InQKD0FkZFN0ZW1zUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIuCglzdGVtX21vZGUYAyABKA4yGy5zb25pY2hhb3Muam9icy52MS5TdGVtTW9kZRIQCghwcmlvcml0eRgEIAEoBSI3ChBBZGRTdGVtc1Jlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnNvbmljaGFvcy5qb2JzLnYxLkpvYiJIChNSZXRyeVZlcnNpb25SZXF1ZXN0Eg4KBmpvYl9pZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgNEhAKCHByaW9yaXR5GAMgASgFIjsKFFJldHJ5VmVyc2lvblJlc3BvbnNlEiMKA2pvYhgBIAEoCzIWLnNvbmljaGFvcy5qb2JzLnYxLkpvYiKMAQoWQ3JlYXRlU2lnbmVkVXJsUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIpCgRraW5kGAMgASgOMhsuc29uaWNoYW9zLmpvYnMudjEuRmlsZUtpbmQSJgoDdHRsGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIoQBChdDcmVhdGVTaWduZWRVcmxSZXNwb25zZRILCgN1cmwYASABKAkSLwoLZXhwaXJlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKBGZpbGUYAyABKAsyHS5zb25pY2hhb3Muam9icy52MS5TdG9yZWRGaWxlIkYKE0dldFdhdmVmb3Jtc1JlcXVlc3QSDgoGam9iX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKA0SDgoGcG9pbnRzGAMgASgNIlgKCFdhdmVmb3JtEgwKBG5hbWUYASABKAkSDgoGc2hhMjU2GAIgASgJEg4KBmZyYW1lcxgDIAEoBBIOCgZtaW5pbWEYBCADKBESDgoGbWF4aW1hGAUgAygRIlcKFEdldFdhdmVmb3Jtc1Jlc3BvbnNlEg8KB3ZlcnNpb24YASABKA0SLgoJd2F2ZWZvcm1zGAIgAygLMhsuc29uaWNoYW9zLmpvYnMudjEuV2F2ZWZvcm0iEQoPR2V0VXNhZ2VSZXF1ZXN0IjoKCkxpbWl0VXNhZ2USDQoFbGltaXQYASABKAkSDwoHYWxsb3dlZBgCIAEoARIMCgR1c2VkGAMgASgBIoMBChBHZXRVc2FnZVJlc3BvbnNlEg4KBnRlbmFudBgBIAEoCRItCgZsaW1pdHMYAiADKAsyHS5zb25pY2hhb3Muam9icy52MS5MaW1pdFVzYWdlEjAKDGRheV9lbmRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAqkQEKCEZpbGVLaW5kEhkKFUZJTEVfS0lORF9VTlNQRUNJRklFRBAAEhQKEEZJTEVfS0lORF9CT1VOQ0UQARIWChJGSUxFX0tJTkRfTUFOSUZFU1QQAhIRCg1GSUxFX0tJTkRfWklQEAMSFQoRRklMRV9LSU5EX0xBVEVOVFMQBBISCg5GSUxFX0tJTkRfTUlESRAFMrsJCgtKb2JzU2VydmljZRJPCgZHZXRKb2ISIC5zb25pY2hhb3Muam9icy52MS5HZXRKb2JSZXF1ZXN0GiEuc29uaWNoYW9zLmpvYnMudjEuR2V0Sm9iUmVzcG9uc2UiABJVCghMaXN0Sm9icxIiLnNvbmljaGFvcy5qb2JzLnYxLkxpc3RKb2JzUmVxdWVzdBojLnNvbmljaGFvcy5qb2JzLnYxLkxpc3RKb2JzUmVzcG9uc2UiABJXCghXYXRjaEpvYhIiLnNvbmljaGFvcy5qb2JzLnYxLldhdGNoSm9iUmVxdWVzdBojLnNvbmljaGFvcy5qb2JzLnYxLldhdGNoSm9iUmVzcG9uc2UiADABEloKCVdhdGNoSm9icxIjLnNvbmljaGFvcy5qb2JzLnYxLldhdGNoSm9ic1JlcXVlc3QaJC5zb25pY2hhb3Muam9icy52MS5XYXRjaEpvYnNSZXNwb25zZSIAMAESWAoJQ2FuY2VsSm9iEiMuc29uaWNoYW9zLmpvYnMudjEuQ2FuY2VsSm9iUmVxdWVzdBokLnNvbmljaGFvcy5qb2JzLnYxLkNhbmNlbEpvYlJlc3BvbnNlIgASWAoJRGVsZXRlSm9iEiMuc29uaWNoYW9zLmpvYnMudjEuRGVsZXRlSm9iUmVxdWVzdBokLnNvbmljaGFvcy5qb2JzLnYxLkRlbGV0ZUpvYlJlc3BvbnNlIgASZAoNRGVsZXRlVmVyc2lvbhInLnNvbmljaGFvcy5qb2JzLnYxLkRlbGV0ZVZlcnNpb25SZXF1ZXN0Giguc29uaWNoYW9zLmpvYnMudjEuRGVsZXRlVmVyc2lvblJlc3BvbnNlIgASVQoIRXJhc2VKb2ISIi5zb25pY2hhb3Muam9icy52MS5FcmFzZUpvYlJlcXVlc3QaIy5zb25pY2hhb3Muam9icy52MS5FcmFzZUpvYlJlc3BvbnNlIgASVQoIQWRkU3RlbXMSIi5zb25pY2hhb3Muam9icy52MS5BZGRTdGVtc1JlcXVlc3QaIy5zb25pY2hhb3Muam9icy52MS5BZGRTdGVtc1Jlc3BvbnNlIgASYQoMUmV0cnlWZXJzaW9uEiYuc29uaWNoYW9zLmpvYnMudjEuUmV0cnlWZXJzaW9uUmVxdWVzdBonLnNvbmljaGFvcy5qb2JzLnYxLlJldHJ5VmVyc2lvblJlc3BvbnNlIgASagoPQ3JlYXRlU2lnbmVkVXJsEikuc29uaWNoYW9zLmpvYnMudjEuQ3JlYXRlU2lnbmVkVXJsUmVxdWVzdBoqLnNvbmljaGFvcy5qb2JzLnYxLkNyZWF0ZVNpZ25lZFVybFJlc3BvbnNlIgASYQoMR2V0V2F2ZWZvcm1zEiYuc29uaWNoYW9zLmpvYnMudjEuR2V0V2F2ZWZvcm1zUmVxdWVzdBonLnNvbmljaGFvcy5qb2JzLnYxLkdldFdhdmVmb3Jtc1Jlc3BvbnNlIgASVQoIR2V0VXNhZ2USIi5zb25pY2hhb3Muam9icy52MS5HZXRVc2FnZVJlcXVlc3QaIy5zb25pY2hhb3Muam9icy52MS5HZXRVc2FnZVJlc3BvbnNlIgBCSgoUYWkuc29uaWNoYW9zLmpvYnMudjFQAVowc29uaWNoYW9zLmFpL2NsaWVudC9nZW4vc29uaWNoYW9zL2pvYnMvdjE7am9ic3YxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_sonichaos_jobs_v1_brief, file_sonichaos_jobs_v1_erasure, file_sonichaos_jobs_v1_job]);
 
 /**
  * Request of GetJob.
@@ -111,6 +111,14 @@ export type ListJobsRequest = Message<"sonichaos.jobs.v1.ListJobsRequest"> & {
    * @generated from field: google.protobuf.Timestamp created_after_time = 6;
    */
   createdAfterTime?: Timestamp | undefined;
+
+  /**
+   * Text that the prompt of the job must contain, whatever the case of its letters. Empty for all. At most 256 characters. Erased
+   * prompts contain nothing.
+   *
+   * @generated from field: string prompt_contains = 7;
+   */
+  promptContains: string;
 };
 
 /**
@@ -363,6 +371,55 @@ export const DeleteJobResponseSchema: GenMessage<DeleteJobResponse> = /*@__PURE_
   messageDesc(file_sonichaos_jobs_v1_jobs_service, 11);
 
 /**
+ * Request of DeleteVersion.
+ *
+ * @generated from message sonichaos.jobs.v1.DeleteVersionRequest
+ */
+export type DeleteVersionRequest = Message<"sonichaos.jobs.v1.DeleteVersionRequest"> & {
+  /**
+   * Id of the job.
+   *
+   * @generated from field: string job_id = 1;
+   */
+  jobId: string;
+
+  /**
+   * The version, 2 or more.
+   *
+   * @generated from field: uint32 version = 2;
+   */
+  version: number;
+};
+
+/**
+ * Describes the message sonichaos.jobs.v1.DeleteVersionRequest.
+ * Use `create(DeleteVersionRequestSchema)` to create a new message.
+ */
+export const DeleteVersionRequestSchema: GenMessage<DeleteVersionRequest> = /*@__PURE__*/
+  messageDesc(file_sonichaos_jobs_v1_jobs_service, 12);
+
+/**
+ * Response of DeleteVersion.
+ *
+ * @generated from message sonichaos.jobs.v1.DeleteVersionResponse
+ */
+export type DeleteVersionResponse = Message<"sonichaos.jobs.v1.DeleteVersionResponse"> & {
+  /**
+   * The job, with the version marked as deleted.
+   *
+   * @generated from field: sonichaos.jobs.v1.Job job = 1;
+   */
+  job?: Job | undefined;
+};
+
+/**
+ * Describes the message sonichaos.jobs.v1.DeleteVersionResponse.
+ * Use `create(DeleteVersionResponseSchema)` to create a new message.
+ */
+export const DeleteVersionResponseSchema: GenMessage<DeleteVersionResponse> = /*@__PURE__*/
+  messageDesc(file_sonichaos_jobs_v1_jobs_service, 13);
+
+/**
  * Request of EraseJob.
  *
  * @generated from message sonichaos.jobs.v1.EraseJobRequest
@@ -381,7 +438,7 @@ export type EraseJobRequest = Message<"sonichaos.jobs.v1.EraseJobRequest"> & {
  * Use `create(EraseJobRequestSchema)` to create a new message.
  */
 export const EraseJobRequestSchema: GenMessage<EraseJobRequest> = /*@__PURE__*/
-  messageDesc(file_sonichaos_jobs_v1_jobs_service, 12);
+  messageDesc(file_sonichaos_jobs_v1_jobs_service, 14);
 
 /**
  * Response of EraseJob.
@@ -402,7 +459,7 @@ export type EraseJobResponse = Message<"sonichaos.jobs.v1.EraseJobResponse"> & {
  * Use `create(EraseJobResponseSchema)` to create a new message.
  */
 export const EraseJobResponseSchema: GenMessage<EraseJobResponse> = /*@__PURE__*/
-  messageDesc(file_sonichaos_jobs_v1_jobs_service, 13);
+  messageDesc(file_sonichaos_jobs_v1_jobs_service, 15);
 
 /**
  * Request of AddStems.
@@ -445,7 +502,7 @@ export type AddStemsRequest = Message<"sonichaos.jobs.v1.AddStemsRequest"> & {
  * Use `create(AddStemsRequestSchema)` to create a new message.
  */
 export const AddStemsRequestSchema: GenMessage<AddStemsRequest> = /*@__PURE__*/
-  messageDesc(file_sonichaos_jobs_v1_jobs_service, 14);
+  messageDesc(file_sonichaos_jobs_v1_jobs_service, 16);
 
 /**
  * Response of AddStems.
@@ -466,7 +523,7 @@ export type AddStemsResponse = Message<"sonichaos.jobs.v1.AddStemsResponse"> & {
  * Use `create(AddStemsResponseSchema)` to create a new message.
  */
 export const AddStemsResponseSchema: GenMessage<AddStemsResponse> = /*@__PURE__*/
-  messageDesc(file_sonichaos_jobs_v1_jobs_service, 15);
+  messageDesc(file_sonichaos_jobs_v1_jobs_service, 17);
 
 /**
  * Request of RetryVersion.
@@ -502,7 +559,7 @@ export type RetryVersionRequest = Message<"sonichaos.jobs.v1.RetryVersionRequest
  * Use `create(RetryVersionRequestSchema)` to create a new message.
  */
 export const RetryVersionRequestSchema: GenMessage<RetryVersionRequest> = /*@__PURE__*/
-  messageDesc(file_sonichaos_jobs_v1_jobs_service, 16);
+  messageDesc(file_sonichaos_jobs_v1_jobs_service, 18);
 
 /**
  * Response of RetryVersion.
@@ -523,7 +580,7 @@ export type RetryVersionResponse = Message<"sonichaos.jobs.v1.RetryVersionRespon
  * Use `create(RetryVersionResponseSchema)` to create a new message.
  */
 export const RetryVersionResponseSchema: GenMessage<RetryVersionResponse> = /*@__PURE__*/
-  messageDesc(file_sonichaos_jobs_v1_jobs_service, 17);
+  messageDesc(file_sonichaos_jobs_v1_jobs_service, 19);
 
 /**
  * Request of CreateSignedUrl.
@@ -565,7 +622,7 @@ export type CreateSignedUrlRequest = Message<"sonichaos.jobs.v1.CreateSignedUrlR
  * Use `create(CreateSignedUrlRequestSchema)` to create a new message.
  */
 export const CreateSignedUrlRequestSchema: GenMessage<CreateSignedUrlRequest> = /*@__PURE__*/
-  messageDesc(file_sonichaos_jobs_v1_jobs_service, 18);
+  messageDesc(file_sonichaos_jobs_v1_jobs_service, 20);
 
 /**
  * Response of CreateSignedUrl.
@@ -600,7 +657,120 @@ export type CreateSignedUrlResponse = Message<"sonichaos.jobs.v1.CreateSignedUrl
  * Use `create(CreateSignedUrlResponseSchema)` to create a new message.
  */
 export const CreateSignedUrlResponseSchema: GenMessage<CreateSignedUrlResponse> = /*@__PURE__*/
-  messageDesc(file_sonichaos_jobs_v1_jobs_service, 19);
+  messageDesc(file_sonichaos_jobs_v1_jobs_service, 21);
+
+/**
+ * Request of GetWaveforms.
+ *
+ * @generated from message sonichaos.jobs.v1.GetWaveformsRequest
+ */
+export type GetWaveformsRequest = Message<"sonichaos.jobs.v1.GetWaveformsRequest"> & {
+  /**
+   * Id of the job.
+   *
+   * @generated from field: string job_id = 1;
+   */
+  jobId: string;
+
+  /**
+   * The version. 0: the newest version that has a bounce or a ZIP.
+   *
+   * @generated from field: uint32 version = 2;
+   */
+  version: number;
+
+  /**
+   * Number of points per file, 1 to 8192. 0 means 1024. Files with fewer frames have a point for each frame.
+   *
+   * @generated from field: uint32 points = 3;
+   */
+  points: number;
+};
+
+/**
+ * Describes the message sonichaos.jobs.v1.GetWaveformsRequest.
+ * Use `create(GetWaveformsRequestSchema)` to create a new message.
+ */
+export const GetWaveformsRequestSchema: GenMessage<GetWaveformsRequest> = /*@__PURE__*/
+  messageDesc(file_sonichaos_jobs_v1_jobs_service, 22);
+
+/**
+ * The peaks of one audio file. Each point covers an equal share of the file's frames: the frames f of point p are those with
+ * f x points / frames rounded down = p.
+ *
+ * @generated from message sonichaos.jobs.v1.Waveform
+ */
+export type Waveform = Message<"sonichaos.jobs.v1.Waveform"> & {
+  /**
+   * Name of the file, such as "bounce.wav" or "drums.wav".
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * SHA-256 of the file, 64 lower-case hex digits.
+   *
+   * @generated from field: string sha256 = 2;
+   */
+  sha256: string;
+
+  /**
+   * Length of the file in frames of 44100 Hz.
+   *
+   * @generated from field: uint64 frames = 3;
+   */
+  frames: bigint;
+
+  /**
+   * Lowest sample of both channels within each point, -32768 to 32767, where -32768 is full scale. Rounded down.
+   *
+   * @generated from field: repeated sint32 minima = 4;
+   */
+  minima: number[];
+
+  /**
+   * Highest sample of both channels within each point, likewise. Rounded up.
+   *
+   * @generated from field: repeated sint32 maxima = 5;
+   */
+  maxima: number[];
+};
+
+/**
+ * Describes the message sonichaos.jobs.v1.Waveform.
+ * Use `create(WaveformSchema)` to create a new message.
+ */
+export const WaveformSchema: GenMessage<Waveform> = /*@__PURE__*/
+  messageDesc(file_sonichaos_jobs_v1_jobs_service, 23);
+
+/**
+ * Response of GetWaveforms.
+ *
+ * @generated from message sonichaos.jobs.v1.GetWaveformsResponse
+ */
+export type GetWaveformsResponse = Message<"sonichaos.jobs.v1.GetWaveformsResponse"> & {
+  /**
+   * Number of the version.
+   *
+   * @generated from field: uint32 version = 1;
+   */
+  version: number;
+
+  /**
+   * The bounce first, then drums, bass, vocals and other if the version has stems.
+   *
+   * @generated from field: repeated sonichaos.jobs.v1.Waveform waveforms = 2;
+   */
+  waveforms: Waveform[];
+};
+
+/**
+ * Describes the message sonichaos.jobs.v1.GetWaveformsResponse.
+ * Use `create(GetWaveformsResponseSchema)` to create a new message.
+ */
+export const GetWaveformsResponseSchema: GenMessage<GetWaveformsResponse> = /*@__PURE__*/
+  messageDesc(file_sonichaos_jobs_v1_jobs_service, 24);
 
 /**
  * Request of GetUsage.
@@ -615,7 +785,7 @@ export type GetUsageRequest = Message<"sonichaos.jobs.v1.GetUsageRequest"> & {
  * Use `create(GetUsageRequestSchema)` to create a new message.
  */
 export const GetUsageRequestSchema: GenMessage<GetUsageRequest> = /*@__PURE__*/
-  messageDesc(file_sonichaos_jobs_v1_jobs_service, 20);
+  messageDesc(file_sonichaos_jobs_v1_jobs_service, 25);
 
 /**
  * One limit of a tenant.
@@ -650,7 +820,7 @@ export type LimitUsage = Message<"sonichaos.jobs.v1.LimitUsage"> & {
  * Use `create(LimitUsageSchema)` to create a new message.
  */
 export const LimitUsageSchema: GenMessage<LimitUsage> = /*@__PURE__*/
-  messageDesc(file_sonichaos_jobs_v1_jobs_service, 21);
+  messageDesc(file_sonichaos_jobs_v1_jobs_service, 26);
 
 /**
  * Response of GetUsage.
@@ -685,7 +855,7 @@ export type GetUsageResponse = Message<"sonichaos.jobs.v1.GetUsageResponse"> & {
  * Use `create(GetUsageResponseSchema)` to create a new message.
  */
 export const GetUsageResponseSchema: GenMessage<GetUsageResponse> = /*@__PURE__*/
-  messageDesc(file_sonichaos_jobs_v1_jobs_service, 22);
+  messageDesc(file_sonichaos_jobs_v1_jobs_service, 27);
 
 /**
  * Kind of a stored file.
@@ -812,6 +982,17 @@ export const JobsService: GenService<{
     output: typeof DeleteJobResponseSchema;
   },
   /**
+   * Deletes the files of one re-rendered version, which must be in a final state. The version stays listed with its `delete_time`; its
+   * number is never used again and its audit rows stay. The original is deleted with its job only. Can be repeated.
+   *
+   * @generated from rpc sonichaos.jobs.v1.JobsService.DeleteVersion
+   */
+  deleteVersion: {
+    methodKind: "unary";
+    input: typeof DeleteVersionRequestSchema;
+    output: typeof DeleteVersionResponseSchema;
+  },
+  /**
    * Erases a job: as DeleteJob, and beside its audit rows the prompt, labels, licensee, prefix of the persona and name of the uploaded
    * file, also of a job that was deleted before. The audit chain stays intact. The erasure is recorded before anything is erased, so
    * the service finishes it by itself. Can be repeated.
@@ -852,6 +1033,16 @@ export const JobsService: GenService<{
     methodKind: "unary";
     input: typeof CreateSignedUrlRequestSchema;
     output: typeof CreateSignedUrlResponseSchema;
+  },
+  /**
+   * Returns the peaks of a version's audio files, to draw their waveforms without a download.
+   *
+   * @generated from rpc sonichaos.jobs.v1.JobsService.GetWaveforms
+   */
+  getWaveforms: {
+    methodKind: "unary";
+    input: typeof GetWaveformsRequestSchema;
+    output: typeof GetWaveformsResponseSchema;
   },
   /**
    * Returns the limits of the caller, and how much of each its tenant has used.

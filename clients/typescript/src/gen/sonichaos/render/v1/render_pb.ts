@@ -6,8 +6,8 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Brief, Stem, TempoMap } from "../../jobs/v1/brief_pb.js";
 import { file_sonichaos_jobs_v1_brief } from "../../jobs/v1/brief_pb.js";
 import type { Job } from "../../jobs/v1/job_pb.js";
@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sonichaos/render/v1/render.proto.
  */
 export const file_sonichaos_render_v1_render: GenFile = /*@__PURE__*/
-  fileDesc("CiBzb25pY2hhb3MvcmVuZGVyL3YxL3JlbmRlci5wcm90bxITc29uaWNoYW9zLnJlbmRlci52MSJkChNDcmVhdGVSZW5kZXJSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSJwoFYnJpZWYYAiABKAsyGC5zb25pY2hhb3Muam9icy52MS5CcmllZhIQCghwcmlvcml0eRgDIAEoBSI7ChRDcmVhdGVSZW5kZXJSZXNwb25zZRIjCgNqb2IYASABKAsyFi5zb25pY2hhb3Muam9icy52MS5Kb2IijgMKE1JlcmVuZGVyU3RlbVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIOCgZqb2JfaWQYAiABKAkSFAoMYmFzZV92ZXJzaW9uGAMgASgNEiUKBHN0ZW0YBCABKA4yFy5zb25pY2hhb3Muam9icy52MS5TdGVtEhIKCnBlcnNvbmFfaWQYBSABKAkSDgoGcHJvbXB0GAYgASgJEhEKBHNlZWQYByABKA1IAYgBARISCgpmcm9tX25vaXNlGAggASgIEhAKCHN0cmVuZ3RoGAkgASgBEhAKCGZyb21fYmFyGAogASgNEg4KBnRvX2JhchgLIAEoDRITCgthbGxvd19kcmlmdBgMIAEoCBINCgNicG0YDSABKAFIABIwCgl0ZW1wb19tYXAYDiABKAsyGy5zb25pY2hhb3Muam9icy52MS5UZW1wb01hcEgAEgsKA2tleRgPIAEoCRIQCghuZXdfcGFydBgQIAEoCBIQCghwcmlvcml0eRgRIAEoBUIHCgV0ZW1wb0IHCgVfc2VlZCJMChRSZXJlbmRlclN0ZW1SZXNwb25zZRIjCgNqb2IYASABKAsyFi5zb25pY2hhb3Muam9icy52MS5Kb2ISDwoHdmVyc2lvbhgCIAEoDSKoAQoHUGVyc29uYRIKCgJpZBgBIAEoCRIOCgZwcmVmaXgYAiABKAkSEQoJZW1iZWRkaW5nGAMgAygCEhMKC2NsaXBfc2hhMjU2GAQgAygJEhAKCGJ1aWx0X2luGAUgASgIEi8KC2NyZWF0ZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCg5lbmNvZGVyX3NoYTI1NhgHIAEoCSI8ChNMaXN0UGVyc29uYXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoDRISCgpwYWdlX3Rva2VuGAIgASgJIl8KFExpc3RQZXJzb25hc1Jlc3BvbnNlEi4KCHBlcnNvbmFzGAEgAygLMhwuc29uaWNoYW9zLnJlbmRlci52MS5QZXJzb25hEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSInChFHZXRQZXJzb25hUmVxdWVzdBISCgpwZXJzb25hX2lkGAEgASgJIkMKEkdldFBlcnNvbmFSZXNwb25zZRItCgdwZXJzb25hGAEgASgLMhwuc29uaWNoYW9zLnJlbmRlci52MS5QZXJzb25hIkgKDVBlcnNvbmFIZWFkZXISEgoKcGVyc29uYV9pZBgBIAEoCRIOCgZwcmVmaXgYAiABKAkSEwoLY2xpcF9zaGEyNTYYAyADKAkiLQoJQ2xpcENodW5rEhIKCmNsaXBfaW5kZXgYASABKA0SDAoEZGF0YRgCIAEoDCKFAQoUQ3JlYXRlUGVyc29uYVJlcXVlc3QSNAoGaGVhZGVyGAEgASgLMiIuc29uaWNoYW9zLnJlbmRlci52MS5QZXJzb25hSGVhZGVySAASLwoFY2h1bmsYAiABKAsyHi5zb25pY2hhb3MucmVuZGVyLnYxLkNsaXBDaHVua0gAQgYKBHBhcnQiRgoVQ3JlYXRlUGVyc29uYVJlc3BvbnNlEi0KB3BlcnNvbmEYASABKAsyHC5zb25pY2hhb3MucmVuZGVyLnYxLlBlcnNvbmEiKgoURGVsZXRlUGVyc29uYVJlcXVlc3QSEgoKcGVyc29uYV9pZBgBIAEoCSIXChVEZWxldGVQZXJzb25hUmVzcG9uc2Ui3wEKCEF1ZGl0Um93EhAKCHNlcXVlbmNlGAEgASgEEg4KBmpvYl9pZBgCIAEoCRIPCgd2ZXJzaW9uGAMgASgNEgwKBGtpbmQYBCABKAkSEQoJYm9keV9qc29uGAUgASgJEg4KBnByb21wdBgGIAEoCRIXCg9wcmV2aW91c19kaWdlc3QYByABKAkSDgoGZGlnZXN0GAggASgJEi8KC2NyZWF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1wZXJzb25hbF9qc29uGAogASgJIk0KFExpc3RBdWRpdFJvd3NSZXF1ZXN0Eg4KBmpvYl9pZBgBIAEoCRIRCglwYWdlX3NpemUYAiABKA0SEgoKcGFnZV90b2tlbhgDIAEoCSJdChVMaXN0QXVkaXRSb3dzUmVzcG9uc2USKwoEcm93cxgBIAMoCzIdLnNvbmljaGFvcy5yZW5kZXIudjEuQXVkaXRSb3cSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkUKF1ZlcmlmeUF1ZGl0Q2hhaW5SZXF1ZXN0EhUKDWhlYWRfc2VxdWVuY2UYASABKAQSEwoLaGVhZF9kaWdlc3QYAiABKAkifwoYVmVyaWZ5QXVkaXRDaGFpblJlc3BvbnNlEg4KBmludGFjdBgBIAEoCBIXCg9icm9rZW5fc2VxdWVuY2UYAiABKAQSDgoGZGV0YWlsGAMgASgJEhUKDWhlYWRfc2VxdWVuY2UYBCABKAQSEwoLaGVhZF9kaWdlc3QYBSABKAkiPgoVR2V0RHJpZnRSZXBvcnRSZXF1ZXN0EiUKBHN0ZW0YASABKA4yFy5zb25pY2hhb3Muam9icy52MS5TdGVtIowDCg1NZWFzdXJlZERyaWZ0Eg4KBmpvYl9pZBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgNEhUKDXdpdGhpbl9saW1pdHMYAyABKAgSEAoIYWNjZXB0ZWQYBCABKAgSEgoKbWVhc3VyYWJsZRgFIAEoCBIWCgltZWRpYW5fbXMYBiABKAFIAIgBARITCgZwOTVfbXMYByABKAFIAYgBARIgChNzbG9wZV9tc19wZXJfbWludXRlGAggASgBSAKIAQESGgoNbWF0Y2hlZF9zaGFyZRgJIAEoAUgDiAEBEhEKCXVuY291bnRlZBgKIAEoCBImChlzbG9wZV9lcnJvcl9tc19wZXJfbWludXRlGAsgASgBSASIAQESFgoOanVkZ2VkX2FnYWluc3QYDCABKAlCDAoKX21lZGlhbl9tc0IJCgdfcDk1X21zQhYKFF9zbG9wZV9tc19wZXJfbWludXRlQhAKDl9tYXRjaGVkX3NoYXJlQhwKGl9zbG9wZV9lcnJvcl9tc19wZXJfbWludXRlIs0BChZHZXREcmlmdFJlcG9ydFJlc3BvbnNlEiUKBHN0ZW0YASABKA4yFy5zb25pY2hhb3Muam9icy52MS5TdGVtEjIKBmRyaWZ0cxgCIAMoCzIiLnNvbmljaGFvcy5yZW5kZXIudjEuTWVhc3VyZWREcmlmdBIbChN3aXRoaW5fbGltaXRzX2NvdW50GAMgASgNEhUKDXRocmVzaG9sZF9tZXQYBCABKAgSEQoJbWluX2NvdW50GAUgASgNEhEKCW1pbl9zaGFyZRgGIAEoASI0ChFSZXBsYXlUYWtlUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDSLMAgoSUmVwbGF5VGFrZVJlc3BvbnNlEjMKB291dGNvbWUYASABKA4yIi5zb25pY2hhb3MucmVuZGVyLnYxLlJlcGxheU91dGNvbWUSHAoPZGlmZmVyZW5jZV9kYmZzGAIgASgBSACIAQESFQoNc3RvcmVkX3NoYTI1NhgDIAEoCRIXCg9yZXBsYXllZF9zaGEyNTYYBCABKAkSHwoXZmluZ2VycHJpbnRfZGlmZmVyZW5jZXMYBSADKAkSIwoWc3BlY3RyYWxfZGlmZmVyZW5jZV9kYhgGIAEoAUgBiAEBEiMKFmxvdWRuZXNzX2RpZmZlcmVuY2VfbHUYByABKAFIAogBAUISChBfZGlmZmVyZW5jZV9kYmZzQhkKF19zcGVjdHJhbF9kaWZmZXJlbmNlX2RiQhkKF19sb3VkbmVzc19kaWZmZXJlbmNlX2x1IiQKEkVyYXNlUHJvbXB0UmVxdWVzdBIOCgZqb2JfaWQYASABKAkiWgoTRXJhc2VQcm9tcHRSZXNwb25zZRISCgphdWRpdF9yb3dzGAEgASgNEhgKEGtleXNfd2l0aF9wcm9tcHQYAiADKAkSFQoNcHVyZ2VfcGVuZGluZxgDIAEoCCIVChNHZXRNb2RlbEluZm9SZXF1ZXN0Ij8KC01vZGVsRGlnZXN0EgwKBHJvbGUYASABKAkSDgoGc2hhMjU2GAIgASgJEhIKCnBhcmFtZXRlcnMYAyABKAQixwIKFEdldE1vZGVsSW5mb1Jlc3BvbnNlEgwKBG5hbWUYASABKAkSDwoHbGljZW5jZRgCIAEoCRIwCgZtb2RlbHMYAyADKAsyIC5zb25pY2hhb3MucmVuZGVyLnYxLk1vZGVsRGlnZXN0EhMKC21pbl9zZWNvbmRzGAQgASgBEhMKC21heF9zZWNvbmRzGAUgASgBEk8KC2ZpbmdlcnByaW50GAYgAygLMjouc29uaWNoYW9zLnJlbmRlci52MS5HZXRNb2RlbEluZm9SZXNwb25zZS5GaW5nZXJwcmludEVudHJ5EhcKD3N1cHBvcnRzX2x5cmljcxgHIAEoCBIWCg5zdXBwb3J0c19zY29yZRgIIAEoCBoyChBGaW5nZXJwcmludEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEqgQEKDVJlcGxheU91dGNvbWUSHgoaUkVQTEFZX09VVENPTUVfVU5TUEVDSUZJRUQQABIYChRSRVBMQVlfT1VUQ09NRV9FWEFDVBABEhgKFFJFUExBWV9PVVRDT01FX0NMT1NFEAISHAoYUkVQTEFZX09VVENPTUVfRElGRkVSRU5UEAMy8QkKDVJlbmRlclNlcnZpY2USZQoMQ3JlYXRlUmVuZGVyEiguc29uaWNoYW9zLnJlbmRlci52MS5DcmVhdGVSZW5kZXJSZXF1ZXN0Gikuc29uaWNoYW9zLnJlbmRlci52MS5DcmVhdGVSZW5kZXJSZXNwb25zZSIAEmUKDFJlcmVuZGVyU3RlbRIoLnNvbmljaGFvcy5yZW5kZXIudjEuUmVyZW5kZXJTdGVtUmVxdWVzdBopLnNvbmljaGFvcy5yZW5kZXIudjEuUmVyZW5kZXJTdGVtUmVzcG9uc2UiABJlCgxMaXN0UGVyc29uYXMSKC5zb25pY2hhb3MucmVuZGVyLnYxLkxpc3RQZXJzb25hc1JlcXVlc3QaKS5zb25pY2hhb3MucmVuZGVyLnYxLkxpc3RQZXJzb25hc1Jlc3BvbnNlIgASXwoKR2V0UGVyc29uYRImLnNvbmljaGFvcy5yZW5kZXIudjEuR2V0UGVyc29uYVJlcXVlc3QaJy5zb25pY2hhb3MucmVuZGVyLnYxLkdldFBlcnNvbmFSZXNwb25zZSIAEmoKDUNyZWF0ZVBlcnNvbmESKS5zb25pY2hhb3MucmVuZGVyLnYxLkNyZWF0ZVBlcnNvbmFSZXF1ZXN0Giouc29uaWNoYW9zLnJlbmRlci52MS5DcmVhdGVQZXJzb25hUmVzcG9uc2UiACgBEmgKDURlbGV0ZVBlcnNvbmESKS5zb25pY2hhb3MucmVuZGVyLnYxLkRlbGV0ZVBlcnNvbmFSZXF1ZXN0Giouc29uaWNoYW9zLnJlbmRlci52MS5EZWxldGVQZXJzb25hUmVzcG9uc2UiABJoCg1MaXN0QXVkaXRSb3dzEikuc29uaWNoYW9zLnJlbmRlci52MS5MaXN0QXVkaXRSb3dzUmVxdWVzdBoqLnNvbmljaGFvcy5yZW5kZXIudjEuTGlzdEF1ZGl0Um93c1Jlc3BvbnNlIgAScQoQVmVyaWZ5QXVkaXRDaGFpbhIsLnNvbmljaGFvcy5yZW5kZXIudjEuVmVyaWZ5QXVkaXRDaGFpblJlcXVlc3QaLS5zb25pY2hhb3MucmVuZGVyLnYxLlZlcmlmeUF1ZGl0Q2hhaW5SZXNwb25zZSIAEmsKDkdldERyaWZ0UmVwb3J0Eiouc29uaWNoYW9zLnJlbmRlci52MS5HZXREcmlmdFJlcG9ydFJlcXVlc3QaKy5zb25pY2hhb3MucmVuZGVyLnYxLkdldERyaWZ0UmVwb3J0UmVzcG9uc2UiABJfCgpSZXBsYXlUYWtlEiYuc29uaWNoYW9zLnJlbmRlci52MS5SZXBsYXlUYWtlUmVxdWVzdBonLnNvbmljaGFvcy5yZW5kZXIudjEuUmVwbGF5VGFrZVJlc3BvbnNlIgASYgoLRXJhc2VQcm9tcHQSJy5zb25pY2hhb3MucmVuZGVyLnYxLkVyYXNlUHJvbXB0UmVxdWVzdBooLnNvbmljaGFvcy5yZW5kZXIudjEuRXJhc2VQcm9tcHRSZXNwb25zZSIAEmUKDEdldE1vZGVsSW5mbxIoLnNvbmljaGFvcy5yZW5kZXIudjEuR2V0TW9kZWxJbmZvUmVxdWVzdBopLnNvbmljaGFvcy5yZW5kZXIudjEuR2V0TW9kZWxJbmZvUmVzcG9uc2UiAEJQChZhaS5zb25pY2hhb3MucmVuZGVyLnYxUAFaNHNvbmljaGFvcy5haS9jbGllbnQvZ2VuL3NvbmljaGFvcy9yZW5kZXIvdjE7cmVuZGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_sonichaos_jobs_v1_brief, file_sonichaos_jobs_v1_job]);
+  fileDesc("CiBzb25pY2hhb3MvcmVuZGVyL3YxL3JlbmRlci5wcm90bxITc29uaWNoYW9zLnJlbmRlci52MSJkChNDcmVhdGVSZW5kZXJSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSJwoFYnJpZWYYAiABKAsyGC5zb25pY2hhb3Muam9icy52MS5CcmllZhIQCghwcmlvcml0eRgDIAEoBSI7ChRDcmVhdGVSZW5kZXJSZXNwb25zZRIjCgNqb2IYASABKAsyFi5zb25pY2hhb3Muam9icy52MS5Kb2IijgMKE1JlcmVuZGVyU3RlbVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIOCgZqb2JfaWQYAiABKAkSFAoMYmFzZV92ZXJzaW9uGAMgASgNEiUKBHN0ZW0YBCABKA4yFy5zb25pY2hhb3Muam9icy52MS5TdGVtEhIKCnBlcnNvbmFfaWQYBSABKAkSDgoGcHJvbXB0GAYgASgJEhEKBHNlZWQYByABKA1IAYgBARISCgpmcm9tX25vaXNlGAggASgIEhAKCHN0cmVuZ3RoGAkgASgBEhAKCGZyb21fYmFyGAogASgNEg4KBnRvX2JhchgLIAEoDRITCgthbGxvd19kcmlmdBgMIAEoCBINCgNicG0YDSABKAFIABIwCgl0ZW1wb19tYXAYDiABKAsyGy5zb25pY2hhb3Muam9icy52MS5UZW1wb01hcEgAEgsKA2tleRgPIAEoCRIQCghuZXdfcGFydBgQIAEoCBIQCghwcmlvcml0eRgRIAEoBUIHCgV0ZW1wb0IHCgVfc2VlZCJMChRSZXJlbmRlclN0ZW1SZXNwb25zZRIjCgNqb2IYASABKAsyFi5zb25pY2hhb3Muam9icy52MS5Kb2ISDwoHdmVyc2lvbhgCIAEoDSImChRBbmFseXplUHJvbXB0UmVxdWVzdBIOCgZwcm9tcHQYASABKAkiPgoPUmVjb2duaXplZFZhbHVlEg0KBXZhbHVlGAEgASgJEgwKBHRleHQYAiABKAkSDgoGbGlzdGVkGAMgASgIIqYCChVBbmFseXplUHJvbXB0UmVzcG9uc2USPQoPaW5zdHJ1bWVudGF0aW9uGAEgAygLMiQuc29uaWNoYW9zLnJlbmRlci52MS5SZWNvZ25pemVkVmFsdWUSMgoEbW9vZBgCIAEoCzIkLnNvbmljaGFvcy5yZW5kZXIudjEuUmVjb2duaXplZFZhbHVlEjMKBXRlbXBvGAMgASgLMiQuc29uaWNoYW9zLnJlbmRlci52MS5SZWNvZ25pemVkVmFsdWUSFAoHbWluX2JwbRgEIAEoAUgAiAEBEhQKB21heF9icG0YBSABKAFIAYgBARILCgNrZXkYBiABKAkSFAoMaW5zdHJ1bWVudGFsGAcgASgIQgoKCF9taW5fYnBtQgoKCF9tYXhfYnBtIjcKFUVzdGltYXRlUmVuZGVyUmVxdWVzdBIPCgdzZWNvbmRzGAEgASgBEg0KBXN0ZW1zGAIgASgIIp8BChZFc3RpbWF0ZVJlbmRlclJlc3BvbnNlEhYKDnZlcnNpb25zX2FoZWFkGAEgASgNEjYKEmVzdGltYXRlZF9lbmRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNQoSZXN0aW1hdGVkX2R1cmF0aW9uGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIqgBCgdQZXJzb25hEgoKAmlkGAEgASgJEg4KBnByZWZpeBgCIAEoCRIRCgllbWJlZGRpbmcYAyADKAISEwoLY2xpcF9zaGEyNTYYBCADKAkSEAoIYnVpbHRfaW4YBSABKAgSLwoLY3JlYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhYKDmVuY29kZXJfc2hhMjU2GAcgASgJIjwKE0xpc3RQZXJzb25hc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgNEhIKCnBhZ2VfdG9rZW4YAiABKAkiXwoUTGlzdFBlcnNvbmFzUmVzcG9uc2USLgoIcGVyc29uYXMYASADKAsyHC5zb25pY2hhb3MucmVuZGVyLnYxLlBlcnNvbmESFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIicKEUdldFBlcnNvbmFSZXF1ZXN0EhIKCnBlcnNvbmFfaWQYASABKAkiQwoSR2V0UGVyc29uYVJlc3BvbnNlEi0KB3BlcnNvbmEYASABKAsyHC5zb25pY2hhb3MucmVuZGVyLnYxLlBlcnNvbmEiSAoNUGVyc29uYUhlYWRlchISCgpwZXJzb25hX2lkGAEgASgJEg4KBnByZWZpeBgCIAEoCRITCgtjbGlwX3NoYTI1NhgDIAMoCSItCglDbGlwQ2h1bmsSEgoKY2xpcF9pbmRleBgBIAEoDRIMCgRkYXRhGAIgASgMIoUBChRDcmVhdGVQZXJzb25hUmVxdWVzdBI0CgZoZWFkZXIYASABKAsyIi5zb25pY2hhb3MucmVuZGVyLnYxLlBlcnNvbmFIZWFkZXJIABIvCgVjaHVuaxgCIAEoCzIeLnNvbmljaGFvcy5yZW5kZXIudjEuQ2xpcENodW5rSABCBgoEcGFydCJGChVDcmVhdGVQZXJzb25hUmVzcG9uc2USLQoHcGVyc29uYRgBIAEoCzIcLnNvbmljaGFvcy5yZW5kZXIudjEuUGVyc29uYSJEChpEb3dubG9hZFBlcnNvbmFDbGlwUmVxdWVzdBISCgpwZXJzb25hX2lkGAEgASgJEhIKCmNsaXBfaW5kZXgYAiABKA0iUwobRG93bmxvYWRQZXJzb25hQ2xpcFJlc3BvbnNlEgwKBGRhdGEYASABKAwSEgoKbWVkaWFfdHlwZRgCIAEoCRISCgpzaXplX2J5dGVzGAMgASgEIioKFERlbGV0ZVBlcnNvbmFSZXF1ZXN0EhIKCnBlcnNvbmFfaWQYASABKAkiFwoVRGVsZXRlUGVyc29uYVJlc3BvbnNlIt8BCghBdWRpdFJvdxIQCghzZXF1ZW5jZRgBIAEoBBIOCgZqb2JfaWQYAiABKAkSDwoHdmVyc2lvbhgDIAEoDRIMCgRraW5kGAQgASgJEhEKCWJvZHlfanNvbhgFIAEoCRIOCgZwcm9tcHQYBiABKAkSFwoPcHJldmlvdXNfZGlnZXN0GAcgASgJEg4KBmRpZ2VzdBgIIAEoCRIvCgtjcmVhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNcGVyc29uYWxfanNvbhgKIAEoCSJNChRMaXN0QXVkaXRSb3dzUmVxdWVzdBIOCgZqb2JfaWQYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkiXQoVTGlzdEF1ZGl0Um93c1Jlc3BvbnNlEisKBHJvd3MYASADKAsyHS5zb25pY2hhb3MucmVuZGVyLnYxLkF1ZGl0Um93EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJFChdWZXJpZnlBdWRpdENoYWluUmVxdWVzdBIVCg1oZWFkX3NlcXVlbmNlGAEgASgEEhMKC2hlYWRfZGlnZXN0GAIgASgJIn8KGFZlcmlmeUF1ZGl0Q2hhaW5SZXNwb25zZRIOCgZpbnRhY3QYASABKAgSFwoPYnJva2VuX3NlcXVlbmNlGAIgASgEEg4KBmRldGFpbBgDIAEoCRIVCg1oZWFkX3NlcXVlbmNlGAQgASgEEhMKC2hlYWRfZGlnZXN0GAUgASgJIj4KFUdldERyaWZ0UmVwb3J0UmVxdWVzdBIlCgRzdGVtGAEgASgOMhcuc29uaWNoYW9zLmpvYnMudjEuU3RlbSKMAwoNTWVhc3VyZWREcmlmdBIOCgZqb2JfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoDRIVCg13aXRoaW5fbGltaXRzGAMgASgIEhAKCGFjY2VwdGVkGAQgASgIEhIKCm1lYXN1cmFibGUYBSABKAgSFgoJbWVkaWFuX21zGAYgASgBSACIAQESEwoGcDk1X21zGAcgASgBSAGIAQESIAoTc2xvcGVfbXNfcGVyX21pbnV0ZRgIIAEoAUgCiAEBEhoKDW1hdGNoZWRfc2hhcmUYCSABKAFIA4gBARIRCgl1bmNvdW50ZWQYCiABKAgSJgoZc2xvcGVfZXJyb3JfbXNfcGVyX21pbnV0ZRgLIAEoAUgEiAEBEhYKDmp1ZGdlZF9hZ2FpbnN0GAwgASgJQgwKCl9tZWRpYW5fbXNCCQoHX3A5NV9tc0IWChRfc2xvcGVfbXNfcGVyX21pbnV0ZUIQCg5fbWF0Y2hlZF9zaGFyZUIcChpfc2xvcGVfZXJyb3JfbXNfcGVyX21pbnV0ZSLNAQoWR2V0RHJpZnRSZXBvcnRSZXNwb25zZRIlCgRzdGVtGAEgASgOMhcuc29uaWNoYW9zLmpvYnMudjEuU3RlbRIyCgZkcmlmdHMYAiADKAsyIi5zb25pY2hhb3MucmVuZGVyLnYxLk1lYXN1cmVkRHJpZnQSGwoTd2l0aGluX2xpbWl0c19jb3VudBgDIAEoDRIVCg10aHJlc2hvbGRfbWV0GAQgASgIEhEKCW1pbl9jb3VudBgFIAEoDRIRCgltaW5fc2hhcmUYBiABKAEiNAoRUmVwbGF5VGFrZVJlcXVlc3QSDgoGam9iX2lkGAEgASgJEg8KB3ZlcnNpb24YAiABKA0izAIKElJlcGxheVRha2VSZXNwb25zZRIzCgdvdXRjb21lGAEgASgOMiIuc29uaWNoYW9zLnJlbmRlci52MS5SZXBsYXlPdXRjb21lEhwKD2RpZmZlcmVuY2VfZGJmcxgCIAEoAUgAiAEBEhUKDXN0b3JlZF9zaGEyNTYYAyABKAkSFwoPcmVwbGF5ZWRfc2hhMjU2GAQgASgJEh8KF2ZpbmdlcnByaW50X2RpZmZlcmVuY2VzGAUgAygJEiMKFnNwZWN0cmFsX2RpZmZlcmVuY2VfZGIYBiABKAFIAYgBARIjChZsb3VkbmVzc19kaWZmZXJlbmNlX2x1GAcgASgBSAKIAQFCEgoQX2RpZmZlcmVuY2VfZGJmc0IZChdfc3BlY3RyYWxfZGlmZmVyZW5jZV9kYkIZChdfbG91ZG5lc3NfZGlmZmVyZW5jZV9sdSIkChJFcmFzZVByb21wdFJlcXVlc3QSDgoGam9iX2lkGAEgASgJIloKE0VyYXNlUHJvbXB0UmVzcG9uc2USEgoKYXVkaXRfcm93cxgBIAEoDRIYChBrZXlzX3dpdGhfcHJvbXB0GAIgAygJEhUKDXB1cmdlX3BlbmRpbmcYAyABKAgiFQoTR2V0TW9kZWxJbmZvUmVxdWVzdCI/CgtNb2RlbERpZ2VzdBIMCgRyb2xlGAEgASgJEg4KBnNoYTI1NhgCIAEoCRISCgpwYXJhbWV0ZXJzGAMgASgEIucCChRHZXRNb2RlbEluZm9SZXNwb25zZRIMCgRuYW1lGAEgASgJEg8KB2xpY2VuY2UYAiABKAkSMAoGbW9kZWxzGAMgAygLMiAuc29uaWNoYW9zLnJlbmRlci52MS5Nb2RlbERpZ2VzdBITCgttaW5fc2Vjb25kcxgEIAEoARITCgttYXhfc2Vjb25kcxgFIAEoARJPCgtmaW5nZXJwcmludBgGIAMoCzI6LnNvbmljaGFvcy5yZW5kZXIudjEuR2V0TW9kZWxJbmZvUmVzcG9uc2UuRmluZ2VycHJpbnRFbnRyeRIXCg9zdXBwb3J0c19seXJpY3MYByABKAgSFgoOc3VwcG9ydHNfc2NvcmUYCCABKAgSHgoWZHJ1bXNfcmVyZW5kZXJfZW5hYmxlZBgJIAEoCBoyChBGaW5nZXJwcmludEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEqgQEKDVJlcGxheU91dGNvbWUSHgoaUkVQTEFZX09VVENPTUVfVU5TUEVDSUZJRUQQABIYChRSRVBMQVlfT1VUQ09NRV9FWEFDVBABEhgKFFJFUExBWV9PVVRDT01FX0NMT1NFEAISHAoYUkVQTEFZX09VVENPTUVfRElGRkVSRU5UEAMyxgwKDVJlbmRlclNlcnZpY2USZQoMQ3JlYXRlUmVuZGVyEiguc29uaWNoYW9zLnJlbmRlci52MS5DcmVhdGVSZW5kZXJSZXF1ZXN0Gikuc29uaWNoYW9zLnJlbmRlci52MS5DcmVhdGVSZW5kZXJSZXNwb25zZSIAEmUKDFJlcmVuZGVyU3RlbRIoLnNvbmljaGFvcy5yZW5kZXIudjEuUmVyZW5kZXJTdGVtUmVxdWVzdBopLnNvbmljaGFvcy5yZW5kZXIudjEuUmVyZW5kZXJTdGVtUmVzcG9uc2UiABJoCg1BbmFseXplUHJvbXB0Eikuc29uaWNoYW9zLnJlbmRlci52MS5BbmFseXplUHJvbXB0UmVxdWVzdBoqLnNvbmljaGFvcy5yZW5kZXIudjEuQW5hbHl6ZVByb21wdFJlc3BvbnNlIgASawoORXN0aW1hdGVSZW5kZXISKi5zb25pY2hhb3MucmVuZGVyLnYxLkVzdGltYXRlUmVuZGVyUmVxdWVzdBorLnNvbmljaGFvcy5yZW5kZXIudjEuRXN0aW1hdGVSZW5kZXJSZXNwb25zZSIAEmUKDExpc3RQZXJzb25hcxIoLnNvbmljaGFvcy5yZW5kZXIudjEuTGlzdFBlcnNvbmFzUmVxdWVzdBopLnNvbmljaGFvcy5yZW5kZXIudjEuTGlzdFBlcnNvbmFzUmVzcG9uc2UiABJfCgpHZXRQZXJzb25hEiYuc29uaWNoYW9zLnJlbmRlci52MS5HZXRQZXJzb25hUmVxdWVzdBonLnNvbmljaGFvcy5yZW5kZXIudjEuR2V0UGVyc29uYVJlc3BvbnNlIgASagoNQ3JlYXRlUGVyc29uYRIpLnNvbmljaGFvcy5yZW5kZXIudjEuQ3JlYXRlUGVyc29uYVJlcXVlc3QaKi5zb25pY2hhb3MucmVuZGVyLnYxLkNyZWF0ZVBlcnNvbmFSZXNwb25zZSIAKAESfAoTRG93bmxvYWRQZXJzb25hQ2xpcBIvLnNvbmljaGFvcy5yZW5kZXIudjEuRG93bmxvYWRQZXJzb25hQ2xpcFJlcXVlc3QaMC5zb25pY2hhb3MucmVuZGVyLnYxLkRvd25sb2FkUGVyc29uYUNsaXBSZXNwb25zZSIAMAESaAoNRGVsZXRlUGVyc29uYRIpLnNvbmljaGFvcy5yZW5kZXIudjEuRGVsZXRlUGVyc29uYVJlcXVlc3QaKi5zb25pY2hhb3MucmVuZGVyLnYxLkRlbGV0ZVBlcnNvbmFSZXNwb25zZSIAEmgKDUxpc3RBdWRpdFJvd3MSKS5zb25pY2hhb3MucmVuZGVyLnYxLkxpc3RBdWRpdFJvd3NSZXF1ZXN0Giouc29uaWNoYW9zLnJlbmRlci52MS5MaXN0QXVkaXRSb3dzUmVzcG9uc2UiABJxChBWZXJpZnlBdWRpdENoYWluEiwuc29uaWNoYW9zLnJlbmRlci52MS5WZXJpZnlBdWRpdENoYWluUmVxdWVzdBotLnNvbmljaGFvcy5yZW5kZXIudjEuVmVyaWZ5QXVkaXRDaGFpblJlc3BvbnNlIgASawoOR2V0RHJpZnRSZXBvcnQSKi5zb25pY2hhb3MucmVuZGVyLnYxLkdldERyaWZ0UmVwb3J0UmVxdWVzdBorLnNvbmljaGFvcy5yZW5kZXIudjEuR2V0RHJpZnRSZXBvcnRSZXNwb25zZSIAEl8KClJlcGxheVRha2USJi5zb25pY2hhb3MucmVuZGVyLnYxLlJlcGxheVRha2VSZXF1ZXN0Gicuc29uaWNoYW9zLnJlbmRlci52MS5SZXBsYXlUYWtlUmVzcG9uc2UiABJiCgtFcmFzZVByb21wdBInLnNvbmljaGFvcy5yZW5kZXIudjEuRXJhc2VQcm9tcHRSZXF1ZXN0Giguc29uaWNoYW9zLnJlbmRlci52MS5FcmFzZVByb21wdFJlc3BvbnNlIgASZQoMR2V0TW9kZWxJbmZvEiguc29uaWNoYW9zLnJlbmRlci52MS5HZXRNb2RlbEluZm9SZXF1ZXN0Gikuc29uaWNoYW9zLnJlbmRlci52MS5HZXRNb2RlbEluZm9SZXNwb25zZSIAQlAKFmFpLnNvbmljaGFvcy5yZW5kZXIudjFQAVo0c29uaWNoYW9zLmFpL2NsaWVudC9nZW4vc29uaWNoYW9zL3JlbmRlci92MTtyZW5kZXJ2MWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_sonichaos_jobs_v1_brief, file_sonichaos_jobs_v1_job]);
 
 /**
  * Request of CreateRender.
@@ -254,6 +254,188 @@ export const RerenderStemResponseSchema: GenMessage<RerenderStemResponse> = /*@_
   messageDesc(file_sonichaos_render_v1_render, 3);
 
 /**
+ * Request of AnalyzePrompt.
+ *
+ * @generated from message sonichaos.render.v1.AnalyzePromptRequest
+ */
+export type AnalyzePromptRequest = Message<"sonichaos.render.v1.AnalyzePromptRequest"> & {
+  /**
+   * The prompt, 1 to 2000 characters.
+   *
+   * @generated from field: string prompt = 1;
+   */
+  prompt: string;
+};
+
+/**
+ * Describes the message sonichaos.render.v1.AnalyzePromptRequest.
+ * Use `create(AnalyzePromptRequestSchema)` to create a new message.
+ */
+export const AnalyzePromptRequestSchema: GenMessage<AnalyzePromptRequest> = /*@__PURE__*/
+  messageDesc(file_sonichaos_render_v1_render, 4);
+
+/**
+ * A value that was recognised in a prompt.
+ *
+ * @generated from message sonichaos.render.v1.RecognizedValue
+ */
+export type RecognizedValue = Message<"sonichaos.render.v1.RecognizedValue"> & {
+  /**
+   * The value, such as "strings" or "dark".
+   *
+   * @generated from field: string value = 1;
+   */
+  value: string;
+
+  /**
+   * The words of the prompt that it was read from. Empty if it follows from the prompt as a whole.
+   *
+   * @generated from field: string text = 2;
+   */
+  text: string;
+
+  /**
+   * True if those words are in the renderer's vocabulary. False if they were matched by their meaning, which is less certain.
+   *
+   * @generated from field: bool listed = 3;
+   */
+  listed: boolean;
+};
+
+/**
+ * Describes the message sonichaos.render.v1.RecognizedValue.
+ * Use `create(RecognizedValueSchema)` to create a new message.
+ */
+export const RecognizedValueSchema: GenMessage<RecognizedValue> = /*@__PURE__*/
+  messageDesc(file_sonichaos_render_v1_render, 5);
+
+/**
+ * Response of AnalyzePrompt. What is not set or empty was not recognised: the persona, a random choice or the renderer decides it.
+ *
+ * @generated from message sonichaos.render.v1.AnalyzePromptResponse
+ */
+export type AnalyzePromptResponse = Message<"sonichaos.render.v1.AnalyzePromptResponse"> & {
+  /**
+   * Instrument families, the clearest first.
+   *
+   * @generated from field: repeated sonichaos.render.v1.RecognizedValue instrumentation = 1;
+   */
+  instrumentation: RecognizedValue[];
+
+  /**
+   * The mood.
+   *
+   * @generated from field: sonichaos.render.v1.RecognizedValue mood = 2;
+   */
+  mood?: RecognizedValue | undefined;
+
+  /**
+   * The words of the prompt that say the tempo. Its value is as in the prompt, such as "slow".
+   *
+   * @generated from field: sonichaos.render.v1.RecognizedValue tempo = 3;
+   */
+  tempo?: RecognizedValue | undefined;
+
+  /**
+   * Lowest tempo that the prompt means, in beats per minute. Equal to `max_bpm` if the prompt has a number.
+   *
+   * @generated from field: optional double min_bpm = 4;
+   */
+  minBpm?: number | undefined;
+
+  /**
+   * Highest tempo that the prompt means, in beats per minute.
+   *
+   * @generated from field: optional double max_bpm = 5;
+   */
+  maxBpm?: number | undefined;
+
+  /**
+   * The key, such as "A minor". Empty if the prompt has none.
+   *
+   * @generated from field: string key = 6;
+   */
+  key: string;
+
+  /**
+   * True if the prompt asks for a take without vocals.
+   *
+   * @generated from field: bool instrumental = 7;
+   */
+  instrumental: boolean;
+};
+
+/**
+ * Describes the message sonichaos.render.v1.AnalyzePromptResponse.
+ * Use `create(AnalyzePromptResponseSchema)` to create a new message.
+ */
+export const AnalyzePromptResponseSchema: GenMessage<AnalyzePromptResponse> = /*@__PURE__*/
+  messageDesc(file_sonichaos_render_v1_render, 6);
+
+/**
+ * Request of EstimateRender.
+ *
+ * @generated from message sonichaos.render.v1.EstimateRenderRequest
+ */
+export type EstimateRenderRequest = Message<"sonichaos.render.v1.EstimateRenderRequest"> & {
+  /**
+   * Length of the take in seconds, as in a brief. 0 means 30.
+   *
+   * @generated from field: double seconds = 1;
+   */
+  seconds: number;
+
+  /**
+   * True if the take is separated into stems.
+   *
+   * @generated from field: bool stems = 2;
+   */
+  stems: boolean;
+};
+
+/**
+ * Describes the message sonichaos.render.v1.EstimateRenderRequest.
+ * Use `create(EstimateRenderRequestSchema)` to create a new message.
+ */
+export const EstimateRenderRequestSchema: GenMessage<EstimateRenderRequest> = /*@__PURE__*/
+  messageDesc(file_sonichaos_render_v1_render, 7);
+
+/**
+ * Response of EstimateRender.
+ *
+ * @generated from message sonichaos.render.v1.EstimateRenderResponse
+ */
+export type EstimateRenderResponse = Message<"sonichaos.render.v1.EstimateRenderResponse"> & {
+  /**
+   * Number of versions that would be worked on before it, the running one included.
+   *
+   * @generated from field: uint32 versions_ahead = 1;
+   */
+  versionsAhead: number;
+
+  /**
+   * When it would be done. Not set until speeds have been measured.
+   *
+   * @generated from field: google.protobuf.Timestamp estimated_end_time = 2;
+   */
+  estimatedEndTime?: Timestamp | undefined;
+
+  /**
+   * How long the take itself would take, without the wait. Not set until speeds have been measured.
+   *
+   * @generated from field: google.protobuf.Duration estimated_duration = 3;
+   */
+  estimatedDuration?: Duration | undefined;
+};
+
+/**
+ * Describes the message sonichaos.render.v1.EstimateRenderResponse.
+ * Use `create(EstimateRenderResponseSchema)` to create a new message.
+ */
+export const EstimateRenderResponseSchema: GenMessage<EstimateRenderResponse> = /*@__PURE__*/
+  messageDesc(file_sonichaos_render_v1_render, 8);
+
+/**
  * A stable acoustic identity.
  *
  * @generated from message sonichaos.render.v1.Persona
@@ -314,7 +496,7 @@ export type Persona = Message<"sonichaos.render.v1.Persona"> & {
  * Use `create(PersonaSchema)` to create a new message.
  */
 export const PersonaSchema: GenMessage<Persona> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 4);
+  messageDesc(file_sonichaos_render_v1_render, 9);
 
 /**
  * Request of ListPersonas.
@@ -342,7 +524,7 @@ export type ListPersonasRequest = Message<"sonichaos.render.v1.ListPersonasReque
  * Use `create(ListPersonasRequestSchema)` to create a new message.
  */
 export const ListPersonasRequestSchema: GenMessage<ListPersonasRequest> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 5);
+  messageDesc(file_sonichaos_render_v1_render, 10);
 
 /**
  * Response of ListPersonas.
@@ -370,7 +552,7 @@ export type ListPersonasResponse = Message<"sonichaos.render.v1.ListPersonasResp
  * Use `create(ListPersonasResponseSchema)` to create a new message.
  */
 export const ListPersonasResponseSchema: GenMessage<ListPersonasResponse> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 6);
+  messageDesc(file_sonichaos_render_v1_render, 11);
 
 /**
  * Request of GetPersona.
@@ -391,7 +573,7 @@ export type GetPersonaRequest = Message<"sonichaos.render.v1.GetPersonaRequest">
  * Use `create(GetPersonaRequestSchema)` to create a new message.
  */
 export const GetPersonaRequestSchema: GenMessage<GetPersonaRequest> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 7);
+  messageDesc(file_sonichaos_render_v1_render, 12);
 
 /**
  * Response of GetPersona.
@@ -412,7 +594,7 @@ export type GetPersonaResponse = Message<"sonichaos.render.v1.GetPersonaResponse
  * Use `create(GetPersonaResponseSchema)` to create a new message.
  */
 export const GetPersonaResponseSchema: GenMessage<GetPersonaResponse> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 8);
+  messageDesc(file_sonichaos_render_v1_render, 13);
 
 /**
  * Describes a new persona.
@@ -448,7 +630,7 @@ export type PersonaHeader = Message<"sonichaos.render.v1.PersonaHeader"> & {
  * Use `create(PersonaHeaderSchema)` to create a new message.
  */
 export const PersonaHeaderSchema: GenMessage<PersonaHeader> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 9);
+  messageDesc(file_sonichaos_render_v1_render, 14);
 
 /**
  * A chunk of a reference clip.
@@ -476,7 +658,7 @@ export type ClipChunk = Message<"sonichaos.render.v1.ClipChunk"> & {
  * Use `create(ClipChunkSchema)` to create a new message.
  */
 export const ClipChunkSchema: GenMessage<ClipChunk> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 10);
+  messageDesc(file_sonichaos_render_v1_render, 15);
 
 /**
  * Request of CreatePersona: the header first, then chunks.
@@ -513,7 +695,7 @@ export type CreatePersonaRequest = Message<"sonichaos.render.v1.CreatePersonaReq
  * Use `create(CreatePersonaRequestSchema)` to create a new message.
  */
 export const CreatePersonaRequestSchema: GenMessage<CreatePersonaRequest> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 11);
+  messageDesc(file_sonichaos_render_v1_render, 16);
 
 /**
  * Response of CreatePersona.
@@ -534,7 +716,70 @@ export type CreatePersonaResponse = Message<"sonichaos.render.v1.CreatePersonaRe
  * Use `create(CreatePersonaResponseSchema)` to create a new message.
  */
 export const CreatePersonaResponseSchema: GenMessage<CreatePersonaResponse> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 12);
+  messageDesc(file_sonichaos_render_v1_render, 17);
+
+/**
+ * Request of DownloadPersonaClip.
+ *
+ * @generated from message sonichaos.render.v1.DownloadPersonaClipRequest
+ */
+export type DownloadPersonaClipRequest = Message<"sonichaos.render.v1.DownloadPersonaClipRequest"> & {
+  /**
+   * Id of the persona.
+   *
+   * @generated from field: string persona_id = 1;
+   */
+  personaId: string;
+
+  /**
+   * Index of the clip, from 0, in the order of `clip_sha256`.
+   *
+   * @generated from field: uint32 clip_index = 2;
+   */
+  clipIndex: number;
+};
+
+/**
+ * Describes the message sonichaos.render.v1.DownloadPersonaClipRequest.
+ * Use `create(DownloadPersonaClipRequestSchema)` to create a new message.
+ */
+export const DownloadPersonaClipRequestSchema: GenMessage<DownloadPersonaClipRequest> = /*@__PURE__*/
+  messageDesc(file_sonichaos_render_v1_render, 18);
+
+/**
+ * Response of DownloadPersonaClip: the file in chunks of at most 256 KiB.
+ *
+ * @generated from message sonichaos.render.v1.DownloadPersonaClipResponse
+ */
+export type DownloadPersonaClipResponse = Message<"sonichaos.render.v1.DownloadPersonaClipResponse"> & {
+  /**
+   * The next bytes of the file.
+   *
+   * @generated from field: bytes data = 1;
+   */
+  data: Uint8Array;
+
+  /**
+   * Media type of the file, such as "audio/flac". Set in the first response only.
+   *
+   * @generated from field: string media_type = 2;
+   */
+  mediaType: string;
+
+  /**
+   * Size of the whole file in bytes. Set in the first response only.
+   *
+   * @generated from field: uint64 size_bytes = 3;
+   */
+  sizeBytes: bigint;
+};
+
+/**
+ * Describes the message sonichaos.render.v1.DownloadPersonaClipResponse.
+ * Use `create(DownloadPersonaClipResponseSchema)` to create a new message.
+ */
+export const DownloadPersonaClipResponseSchema: GenMessage<DownloadPersonaClipResponse> = /*@__PURE__*/
+  messageDesc(file_sonichaos_render_v1_render, 19);
 
 /**
  * Request of DeletePersona.
@@ -555,7 +800,7 @@ export type DeletePersonaRequest = Message<"sonichaos.render.v1.DeletePersonaReq
  * Use `create(DeletePersonaRequestSchema)` to create a new message.
  */
 export const DeletePersonaRequestSchema: GenMessage<DeletePersonaRequest> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 13);
+  messageDesc(file_sonichaos_render_v1_render, 20);
 
 /**
  * Response of DeletePersona.
@@ -570,7 +815,7 @@ export type DeletePersonaResponse = Message<"sonichaos.render.v1.DeletePersonaRe
  * Use `create(DeletePersonaResponseSchema)` to create a new message.
  */
 export const DeletePersonaResponseSchema: GenMessage<DeletePersonaResponse> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 14);
+  messageDesc(file_sonichaos_render_v1_render, 21);
 
 /**
  * A row of the append-only audit chain. Each tenant has a chain of its own.
@@ -656,7 +901,7 @@ export type AuditRow = Message<"sonichaos.render.v1.AuditRow"> & {
  * Use `create(AuditRowSchema)` to create a new message.
  */
 export const AuditRowSchema: GenMessage<AuditRow> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 15);
+  messageDesc(file_sonichaos_render_v1_render, 22);
 
 /**
  * Request of ListAuditRows.
@@ -691,7 +936,7 @@ export type ListAuditRowsRequest = Message<"sonichaos.render.v1.ListAuditRowsReq
  * Use `create(ListAuditRowsRequestSchema)` to create a new message.
  */
 export const ListAuditRowsRequestSchema: GenMessage<ListAuditRowsRequest> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 16);
+  messageDesc(file_sonichaos_render_v1_render, 23);
 
 /**
  * Response of ListAuditRows.
@@ -719,7 +964,7 @@ export type ListAuditRowsResponse = Message<"sonichaos.render.v1.ListAuditRowsRe
  * Use `create(ListAuditRowsResponseSchema)` to create a new message.
  */
 export const ListAuditRowsResponseSchema: GenMessage<ListAuditRowsResponse> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 17);
+  messageDesc(file_sonichaos_render_v1_render, 24);
 
 /**
  * Request of VerifyAuditChain.
@@ -747,7 +992,7 @@ export type VerifyAuditChainRequest = Message<"sonichaos.render.v1.VerifyAuditCh
  * Use `create(VerifyAuditChainRequestSchema)` to create a new message.
  */
 export const VerifyAuditChainRequestSchema: GenMessage<VerifyAuditChainRequest> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 18);
+  messageDesc(file_sonichaos_render_v1_render, 25);
 
 /**
  * Response of VerifyAuditChain.
@@ -796,7 +1041,7 @@ export type VerifyAuditChainResponse = Message<"sonichaos.render.v1.VerifyAuditC
  * Use `create(VerifyAuditChainResponseSchema)` to create a new message.
  */
 export const VerifyAuditChainResponseSchema: GenMessage<VerifyAuditChainResponse> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 19);
+  messageDesc(file_sonichaos_render_v1_render, 26);
 
 /**
  * Request of GetDriftReport.
@@ -817,7 +1062,7 @@ export type GetDriftReportRequest = Message<"sonichaos.render.v1.GetDriftReportR
  * Use `create(GetDriftReportRequestSchema)` to create a new message.
  */
 export const GetDriftReportRequestSchema: GenMessage<GetDriftReportRequest> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 20);
+  messageDesc(file_sonichaos_render_v1_render, 27);
 
 /**
  * Drift of one re-rendered stem: how far its onsets lie from its notes or from the grid of the original.
@@ -915,7 +1160,7 @@ export type MeasuredDrift = Message<"sonichaos.render.v1.MeasuredDrift"> & {
  * Use `create(MeasuredDriftSchema)` to create a new message.
  */
 export const MeasuredDriftSchema: GenMessage<MeasuredDrift> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 21);
+  messageDesc(file_sonichaos_render_v1_render, 28);
 
 /**
  * Response of GetDriftReport: every re-render of the stem that was measured for the caller.
@@ -972,7 +1217,7 @@ export type GetDriftReportResponse = Message<"sonichaos.render.v1.GetDriftReport
  * Use `create(GetDriftReportResponseSchema)` to create a new message.
  */
 export const GetDriftReportResponseSchema: GenMessage<GetDriftReportResponse> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 22);
+  messageDesc(file_sonichaos_render_v1_render, 29);
 
 /**
  * Request of ReplayTake.
@@ -1000,7 +1245,7 @@ export type ReplayTakeRequest = Message<"sonichaos.render.v1.ReplayTakeRequest">
  * Use `create(ReplayTakeRequestSchema)` to create a new message.
  */
 export const ReplayTakeRequestSchema: GenMessage<ReplayTakeRequest> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 23);
+  messageDesc(file_sonichaos_render_v1_render, 30);
 
 /**
  * Response of ReplayTake.
@@ -1064,7 +1309,7 @@ export type ReplayTakeResponse = Message<"sonichaos.render.v1.ReplayTakeResponse
  * Use `create(ReplayTakeResponseSchema)` to create a new message.
  */
 export const ReplayTakeResponseSchema: GenMessage<ReplayTakeResponse> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 24);
+  messageDesc(file_sonichaos_render_v1_render, 31);
 
 /**
  * Request of ErasePrompt.
@@ -1085,7 +1330,7 @@ export type ErasePromptRequest = Message<"sonichaos.render.v1.ErasePromptRequest
  * Use `create(ErasePromptRequestSchema)` to create a new message.
  */
 export const ErasePromptRequestSchema: GenMessage<ErasePromptRequest> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 25);
+  messageDesc(file_sonichaos_render_v1_render, 32);
 
 /**
  * Response of ErasePrompt.
@@ -1121,7 +1366,7 @@ export type ErasePromptResponse = Message<"sonichaos.render.v1.ErasePromptRespon
  * Use `create(ErasePromptResponseSchema)` to create a new message.
  */
 export const ErasePromptResponseSchema: GenMessage<ErasePromptResponse> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 26);
+  messageDesc(file_sonichaos_render_v1_render, 33);
 
 /**
  * Request of GetModelInfo.
@@ -1136,7 +1381,7 @@ export type GetModelInfoRequest = Message<"sonichaos.render.v1.GetModelInfoReque
  * Use `create(GetModelInfoRequestSchema)` to create a new message.
  */
 export const GetModelInfoRequestSchema: GenMessage<GetModelInfoRequest> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 27);
+  messageDesc(file_sonichaos_render_v1_render, 34);
 
 /**
  * A loaded model file.
@@ -1171,7 +1416,7 @@ export type ModelDigest = Message<"sonichaos.render.v1.ModelDigest"> & {
  * Use `create(ModelDigestSchema)` to create a new message.
  */
 export const ModelDigestSchema: GenMessage<ModelDigest> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 28);
+  messageDesc(file_sonichaos_render_v1_render, 35);
 
 /**
  * Response of GetModelInfo.
@@ -1234,6 +1479,13 @@ export type GetModelInfoResponse = Message<"sonichaos.render.v1.GetModelInfoResp
    * @generated from field: bool supports_score = 8;
    */
   supportsScore: boolean;
+
+  /**
+   * True if the operator allows RerenderStem for drums.
+   *
+   * @generated from field: bool drums_rerender_enabled = 9;
+   */
+  drumsRerenderEnabled: boolean;
 };
 
 /**
@@ -1241,7 +1493,7 @@ export type GetModelInfoResponse = Message<"sonichaos.render.v1.GetModelInfoResp
  * Use `create(GetModelInfoResponseSchema)` to create a new message.
  */
 export const GetModelInfoResponseSchema: GenMessage<GetModelInfoResponse> = /*@__PURE__*/
-  messageDesc(file_sonichaos_render_v1_render, 29);
+  messageDesc(file_sonichaos_render_v1_render, 36);
 
 /**
  * Result of comparing a replay with the stored bounce.
@@ -1312,6 +1564,26 @@ export const RenderService: GenService<{
     output: typeof RerenderStemResponseSchema;
   },
   /**
+   * Reports what the services read from a prompt: instruments, mood, tempo and key. Creates nothing.
+   *
+   * @generated from rpc sonichaos.render.v1.RenderService.AnalyzePrompt
+   */
+  analyzePrompt: {
+    methodKind: "unary";
+    input: typeof AnalyzePromptRequestSchema;
+    output: typeof AnalyzePromptResponseSchema;
+  },
+  /**
+   * Estimates when a take would be done if it were requested now. Creates nothing.
+   *
+   * @generated from rpc sonichaos.render.v1.RenderService.EstimateRender
+   */
+  estimateRender: {
+    methodKind: "unary";
+    input: typeof EstimateRenderRequestSchema;
+    output: typeof EstimateRenderResponseSchema;
+  },
+  /**
    * Lists the built-in personas and those that the caller's tenant created, by id.
    *
    * @generated from rpc sonichaos.render.v1.RenderService.ListPersonas
@@ -1340,6 +1612,16 @@ export const RenderService: GenService<{
     methodKind: "client_streaming";
     input: typeof CreatePersonaRequestSchema;
     output: typeof CreatePersonaResponseSchema;
+  },
+  /**
+   * Downloads one reference clip of a persona, as it was sent.
+   *
+   * @generated from rpc sonichaos.render.v1.RenderService.DownloadPersonaClip
+   */
+  downloadPersonaClip: {
+    methodKind: "server_streaming";
+    input: typeof DownloadPersonaClipRequestSchema;
+    output: typeof DownloadPersonaClipResponseSchema;
   },
   /**
    * Deletes a persona that was created. The audit rows of its takes keep its embedding.

@@ -436,6 +436,47 @@ private static final long serialVersionUID = 0L;
     return latest_ == null ? ai.sonichaos.jobs.v1.LatestVersion.getDefaultInstance() : latest_;
   }
 
+  public static final int PURGE_TIME_FIELD_NUMBER = 11;
+  private com.google.protobuf.Timestamp purgeTime_;
+  /**
+   * <pre>
+   * When the service deletes it, because its retention ends. Not set if it keeps jobs until they are deleted, and while a version is
+   * not in a final state.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp purge_time = 11 [json_name = "purgeTime"];</code>
+   * @return Whether the purgeTime field is set.
+   */
+  @java.lang.Override
+  public boolean hasPurgeTime() {
+    return purgeTime_ != null;
+  }
+  /**
+   * <pre>
+   * When the service deletes it, because its retention ends. Not set if it keeps jobs until they are deleted, and while a version is
+   * not in a final state.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp purge_time = 11 [json_name = "purgeTime"];</code>
+   * @return The purgeTime.
+   */
+  @java.lang.Override
+  public com.google.protobuf.Timestamp getPurgeTime() {
+    return purgeTime_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : purgeTime_;
+  }
+  /**
+   * <pre>
+   * When the service deletes it, because its retention ends. Not set if it keeps jobs until they are deleted, and while a version is
+   * not in a final state.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp purge_time = 11 [json_name = "purgeTime"];</code>
+   */
+  @java.lang.Override
+  public com.google.protobuf.TimestampOrBuilder getPurgeTimeOrBuilder() {
+    return purgeTime_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : purgeTime_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -479,6 +520,9 @@ private static final long serialVersionUID = 0L;
     }
     if (latest_ != null) {
       output.writeMessage(10, getLatest());
+    }
+    if (purgeTime_ != null) {
+      output.writeMessage(11, getPurgeTime());
     }
     getUnknownFields().writeTo(output);
   }
@@ -526,6 +570,10 @@ private static final long serialVersionUID = 0L;
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(10, getLatest());
     }
+    if (purgeTime_ != null) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(11, getPurgeTime());
+    }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
     return size;
@@ -568,6 +616,11 @@ private static final long serialVersionUID = 0L;
       if (!getLatest()
           .equals(other.getLatest())) return false;
     }
+    if (hasPurgeTime() != other.hasPurgeTime()) return false;
+    if (hasPurgeTime()) {
+      if (!getPurgeTime()
+          .equals(other.getPurgeTime())) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -607,6 +660,10 @@ private static final long serialVersionUID = 0L;
     if (hasLatest()) {
       hash = (37 * hash) + LATEST_FIELD_NUMBER;
       hash = (53 * hash) + getLatest().hashCode();
+    }
+    if (hasPurgeTime()) {
+      hash = (37 * hash) + PURGE_TIME_FIELD_NUMBER;
+      hash = (53 * hash) + getPurgeTime().hashCode();
     }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
@@ -769,6 +826,11 @@ private static final long serialVersionUID = 0L;
         latestBuilder_.dispose();
         latestBuilder_ = null;
       }
+      purgeTime_ = null;
+      if (purgeTimeBuilder_ != null) {
+        purgeTimeBuilder_.dispose();
+        purgeTimeBuilder_ = null;
+      }
       return this;
     }
 
@@ -847,6 +909,11 @@ private static final long serialVersionUID = 0L;
         result.latest_ = latestBuilder_ == null
             ? latest_
             : latestBuilder_.build();
+      }
+      if (((from_bitField0_ & 0x00000400) != 0)) {
+        result.purgeTime_ = purgeTimeBuilder_ == null
+            ? purgeTime_
+            : purgeTimeBuilder_.build();
       }
     }
 
@@ -953,6 +1020,9 @@ private static final long serialVersionUID = 0L;
       if (other.hasLatest()) {
         mergeLatest(other.getLatest());
       }
+      if (other.hasPurgeTime()) {
+        mergePurgeTime(other.getPurgeTime());
+      }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
       return this;
@@ -1043,6 +1113,13 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000200;
               break;
             } // case 82
+            case 90: {
+              input.readMessage(
+                  getPurgeTimeFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField0_ |= 0x00000400;
+              break;
+            } // case 90
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -2301,6 +2378,170 @@ private static final long serialVersionUID = 0L;
         latest_ = null;
       }
       return latestBuilder_;
+    }
+
+    private com.google.protobuf.Timestamp purgeTime_;
+    private com.google.protobuf.SingleFieldBuilderV3<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> purgeTimeBuilder_;
+    /**
+     * <pre>
+     * When the service deletes it, because its retention ends. Not set if it keeps jobs until they are deleted, and while a version is
+     * not in a final state.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp purge_time = 11 [json_name = "purgeTime"];</code>
+     * @return Whether the purgeTime field is set.
+     */
+    public boolean hasPurgeTime() {
+      return ((bitField0_ & 0x00000400) != 0);
+    }
+    /**
+     * <pre>
+     * When the service deletes it, because its retention ends. Not set if it keeps jobs until they are deleted, and while a version is
+     * not in a final state.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp purge_time = 11 [json_name = "purgeTime"];</code>
+     * @return The purgeTime.
+     */
+    public com.google.protobuf.Timestamp getPurgeTime() {
+      if (purgeTimeBuilder_ == null) {
+        return purgeTime_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : purgeTime_;
+      } else {
+        return purgeTimeBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * When the service deletes it, because its retention ends. Not set if it keeps jobs until they are deleted, and while a version is
+     * not in a final state.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp purge_time = 11 [json_name = "purgeTime"];</code>
+     */
+    public Builder setPurgeTime(com.google.protobuf.Timestamp value) {
+      if (purgeTimeBuilder_ == null) {
+        if (value == null) {
+          throw new NullPointerException();
+        }
+        purgeTime_ = value;
+      } else {
+        purgeTimeBuilder_.setMessage(value);
+      }
+      bitField0_ |= 0x00000400;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * When the service deletes it, because its retention ends. Not set if it keeps jobs until they are deleted, and while a version is
+     * not in a final state.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp purge_time = 11 [json_name = "purgeTime"];</code>
+     */
+    public Builder setPurgeTime(
+        com.google.protobuf.Timestamp.Builder builderForValue) {
+      if (purgeTimeBuilder_ == null) {
+        purgeTime_ = builderForValue.build();
+      } else {
+        purgeTimeBuilder_.setMessage(builderForValue.build());
+      }
+      bitField0_ |= 0x00000400;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * When the service deletes it, because its retention ends. Not set if it keeps jobs until they are deleted, and while a version is
+     * not in a final state.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp purge_time = 11 [json_name = "purgeTime"];</code>
+     */
+    public Builder mergePurgeTime(com.google.protobuf.Timestamp value) {
+      if (purgeTimeBuilder_ == null) {
+        if (((bitField0_ & 0x00000400) != 0) &&
+          purgeTime_ != null &&
+          purgeTime_ != com.google.protobuf.Timestamp.getDefaultInstance()) {
+          getPurgeTimeBuilder().mergeFrom(value);
+        } else {
+          purgeTime_ = value;
+        }
+      } else {
+        purgeTimeBuilder_.mergeFrom(value);
+      }
+      bitField0_ |= 0x00000400;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * When the service deletes it, because its retention ends. Not set if it keeps jobs until they are deleted, and while a version is
+     * not in a final state.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp purge_time = 11 [json_name = "purgeTime"];</code>
+     */
+    public Builder clearPurgeTime() {
+      bitField0_ = (bitField0_ & ~0x00000400);
+      purgeTime_ = null;
+      if (purgeTimeBuilder_ != null) {
+        purgeTimeBuilder_.dispose();
+        purgeTimeBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * When the service deletes it, because its retention ends. Not set if it keeps jobs until they are deleted, and while a version is
+     * not in a final state.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp purge_time = 11 [json_name = "purgeTime"];</code>
+     */
+    public com.google.protobuf.Timestamp.Builder getPurgeTimeBuilder() {
+      bitField0_ |= 0x00000400;
+      onChanged();
+      return getPurgeTimeFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * When the service deletes it, because its retention ends. Not set if it keeps jobs until they are deleted, and while a version is
+     * not in a final state.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp purge_time = 11 [json_name = "purgeTime"];</code>
+     */
+    public com.google.protobuf.TimestampOrBuilder getPurgeTimeOrBuilder() {
+      if (purgeTimeBuilder_ != null) {
+        return purgeTimeBuilder_.getMessageOrBuilder();
+      } else {
+        return purgeTime_ == null ?
+            com.google.protobuf.Timestamp.getDefaultInstance() : purgeTime_;
+      }
+    }
+    /**
+     * <pre>
+     * When the service deletes it, because its retention ends. Not set if it keeps jobs until they are deleted, and while a version is
+     * not in a final state.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp purge_time = 11 [json_name = "purgeTime"];</code>
+     */
+    private com.google.protobuf.SingleFieldBuilderV3<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> 
+        getPurgeTimeFieldBuilder() {
+      if (purgeTimeBuilder_ == null) {
+        purgeTimeBuilder_ = new com.google.protobuf.SingleFieldBuilderV3<
+            com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder>(
+                getPurgeTime(),
+                getParentForChildren(),
+                isClean());
+        purgeTime_ = null;
+      }
+      return purgeTimeBuilder_;
     }
     @java.lang.Override
     public final Builder setUnknownFields(

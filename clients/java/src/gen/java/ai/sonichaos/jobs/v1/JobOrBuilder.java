@@ -239,4 +239,34 @@ public interface JobOrBuilder extends
    * <code>.sonichaos.jobs.v1.LatestVersion latest = 10 [json_name = "latest"];</code>
    */
   ai.sonichaos.jobs.v1.LatestVersionOrBuilder getLatestOrBuilder();
+
+  /**
+   * <pre>
+   * When the service deletes it, because its retention ends. Not set if it keeps jobs until they are deleted, and while a version is
+   * not in a final state.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp purge_time = 11 [json_name = "purgeTime"];</code>
+   * @return Whether the purgeTime field is set.
+   */
+  boolean hasPurgeTime();
+  /**
+   * <pre>
+   * When the service deletes it, because its retention ends. Not set if it keeps jobs until they are deleted, and while a version is
+   * not in a final state.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp purge_time = 11 [json_name = "purgeTime"];</code>
+   * @return The purgeTime.
+   */
+  com.google.protobuf.Timestamp getPurgeTime();
+  /**
+   * <pre>
+   * When the service deletes it, because its retention ends. Not set if it keeps jobs until they are deleted, and while a version is
+   * not in a final state.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp purge_time = 11 [json_name = "purgeTime"];</code>
+   */
+  com.google.protobuf.TimestampOrBuilder getPurgeTimeOrBuilder();
 }

@@ -93,7 +93,7 @@ public final class JobOuterClass {
       "ming\022.\n\005stage\030\001 \001(\0162\030.sonichaos.jobs.v1." +
       "StageR\005stage\0225\n\010duration\030\002 \001(\0132\031.google." +
       "protobuf.DurationR\010duration\022\030\n\007attempt\030\003" +
-      " \001(\rR\007attempt\"\310\007\n\007Version\022\026\n\006number\030\001 \001(" +
+      " \001(\rR\007attempt\"\205\010\n\007Version\022\026\n\006number\030\001 \001(" +
       "\rR\006number\0221\n\005state\030\002 \001(\0162\033.sonichaos.job" +
       "s.v1.JobStateR\005state\022(\n\005error\030\003 \001(\0132\022.go" +
       "ogle.rpc.StatusR\005error\0225\n\005files\030\004 \001(\0132\037." +
@@ -117,19 +117,22 @@ public final class JobOuterClass {
       "timatedEndTime\022#\n\raudit_digests\030\021 \003(\tR\014a" +
       "uditDigests\022,\n\007waiting\030\022 \001(\0132\022.google.rp" +
       "c.StatusR\007waiting\022\032\n\010priority\030\023 \001(\005R\010pri" +
-      "orityB\021\n\017_queue_position\"\312\003\n\003Job\022\025\n\006job_" +
-      "id\030\001 \001(\tR\005jobId\022\026\n\006tenant\030\002 \001(\tR\006tenant\022" +
-      "6\n\005owner\030\003 \001(\0162 .sonichaos.jobs.v1.Ownin" +
-      "gServiceR\005owner\0221\n\005state\030\004 \001(\0162\033.sonicha" +
-      "os.jobs.v1.JobStateR\005state\022\035\n\nrequest_id" +
-      "\030\005 \001(\tR\trequestId\0226\n\005brief\030\006 \001(\0132 .sonic" +
-      "haos.jobs.v1.ResolvedBriefR\005brief\0226\n\010ver" +
-      "sions\030\007 \003(\0132\032.sonichaos.jobs.v1.VersionR" +
-      "\010versions\022;\n\013create_time\030\010 \001(\0132\032.google." +
-      "protobuf.TimestampR\ncreateTime\022#\n\rlast_s" +
-      "equence\030\t \001(\004R\014lastSequence\0228\n\006latest\030\n " +
-      "\001(\0132 .sonichaos.jobs.v1.LatestVersionR\006l" +
-      "atest\"Z\n\rLatestVersion\022\026\n\006number\030\001 \001(\rR\006" +
+      "ority\022;\n\013delete_time\030\024 \001(\0132\032.google.prot" +
+      "obuf.TimestampR\ndeleteTimeB\021\n\017_queue_pos" +
+      "ition\"\205\004\n\003Job\022\025\n\006job_id\030\001 \001(\tR\005jobId\022\026\n\006" +
+      "tenant\030\002 \001(\tR\006tenant\0226\n\005owner\030\003 \001(\0162 .so" +
+      "nichaos.jobs.v1.OwningServiceR\005owner\0221\n\005" +
+      "state\030\004 \001(\0162\033.sonichaos.jobs.v1.JobState" +
+      "R\005state\022\035\n\nrequest_id\030\005 \001(\tR\trequestId\0226" +
+      "\n\005brief\030\006 \001(\0132 .sonichaos.jobs.v1.Resolv" +
+      "edBriefR\005brief\0226\n\010versions\030\007 \003(\0132\032.sonic" +
+      "haos.jobs.v1.VersionR\010versions\022;\n\013create" +
+      "_time\030\010 \001(\0132\032.google.protobuf.TimestampR" +
+      "\ncreateTime\022#\n\rlast_sequence\030\t \001(\004R\014last" +
+      "Sequence\0228\n\006latest\030\n \001(\0132 .sonichaos.job" +
+      "s.v1.LatestVersionR\006latest\0229\n\npurge_time" +
+      "\030\013 \001(\0132\032.google.protobuf.TimestampR\tpurg" +
+      "eTime\"Z\n\rLatestVersion\022\026\n\006number\030\001 \001(\rR\006" +
       "number\0221\n\005state\030\002 \001(\0162\033.sonichaos.jobs.v" +
       "1.JobStateR\005state\"\342\004\n\010JobEvent\022\025\n\006job_id" +
       "\030\001 \001(\tR\005jobId\022\032\n\010sequence\030\002 \001(\004R\010sequenc" +
@@ -214,13 +217,13 @@ public final class JobOuterClass {
     internal_static_sonichaos_jobs_v1_Version_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_jobs_v1_Version_descriptor,
-        new java.lang.String[] { "Number", "State", "Error", "Files", "Timings", "Loudness", "Progress", "BaseVersion", "RerenderedStem", "Brief", "StemsWanted", "CreateTime", "StartTime", "EndTime", "QueuePosition", "EstimatedEndTime", "AuditDigests", "Waiting", "Priority", "QueuePosition", });
+        new java.lang.String[] { "Number", "State", "Error", "Files", "Timings", "Loudness", "Progress", "BaseVersion", "RerenderedStem", "Brief", "StemsWanted", "CreateTime", "StartTime", "EndTime", "QueuePosition", "EstimatedEndTime", "AuditDigests", "Waiting", "Priority", "DeleteTime", "QueuePosition", });
     internal_static_sonichaos_jobs_v1_Job_descriptor =
       getDescriptor().getMessageTypes().get(6);
     internal_static_sonichaos_jobs_v1_Job_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_jobs_v1_Job_descriptor,
-        new java.lang.String[] { "JobId", "Tenant", "Owner", "State", "RequestId", "Brief", "Versions", "CreateTime", "LastSequence", "Latest", });
+        new java.lang.String[] { "JobId", "Tenant", "Owner", "State", "RequestId", "Brief", "Versions", "CreateTime", "LastSequence", "Latest", "PurgeTime", });
     internal_static_sonichaos_jobs_v1_LatestVersion_descriptor =
       getDescriptor().getMessageTypes().get(7);
     internal_static_sonichaos_jobs_v1_LatestVersion_fieldAccessorTable = new

@@ -205,6 +205,37 @@ public final class JobsServiceGrpc {
     return getDeleteJobMethod;
   }
 
+  private static volatile io.grpc.MethodDescriptor<ai.sonichaos.jobs.v1.DeleteVersionRequest,
+      ai.sonichaos.jobs.v1.DeleteVersionResponse> getDeleteVersionMethod;
+
+  @io.grpc.stub.annotations.RpcMethod(
+      fullMethodName = SERVICE_NAME + '/' + "DeleteVersion",
+      requestType = ai.sonichaos.jobs.v1.DeleteVersionRequest.class,
+      responseType = ai.sonichaos.jobs.v1.DeleteVersionResponse.class,
+      methodType = io.grpc.MethodDescriptor.MethodType.UNARY)
+  public static io.grpc.MethodDescriptor<ai.sonichaos.jobs.v1.DeleteVersionRequest,
+      ai.sonichaos.jobs.v1.DeleteVersionResponse> getDeleteVersionMethod() {
+    io.grpc.MethodDescriptor<ai.sonichaos.jobs.v1.DeleteVersionRequest, ai.sonichaos.jobs.v1.DeleteVersionResponse> getDeleteVersionMethod;
+    if ((getDeleteVersionMethod = JobsServiceGrpc.getDeleteVersionMethod) == null) {
+      synchronized (JobsServiceGrpc.class) {
+        if ((getDeleteVersionMethod = JobsServiceGrpc.getDeleteVersionMethod) == null) {
+          JobsServiceGrpc.getDeleteVersionMethod = getDeleteVersionMethod =
+              io.grpc.MethodDescriptor.<ai.sonichaos.jobs.v1.DeleteVersionRequest, ai.sonichaos.jobs.v1.DeleteVersionResponse>newBuilder()
+              .setType(io.grpc.MethodDescriptor.MethodType.UNARY)
+              .setFullMethodName(generateFullMethodName(SERVICE_NAME, "DeleteVersion"))
+              .setSampledToLocalTracing(true)
+              .setRequestMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  ai.sonichaos.jobs.v1.DeleteVersionRequest.getDefaultInstance()))
+              .setResponseMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  ai.sonichaos.jobs.v1.DeleteVersionResponse.getDefaultInstance()))
+              .setSchemaDescriptor(new JobsServiceMethodDescriptorSupplier("DeleteVersion"))
+              .build();
+        }
+      }
+    }
+    return getDeleteVersionMethod;
+  }
+
   private static volatile io.grpc.MethodDescriptor<ai.sonichaos.jobs.v1.EraseJobRequest,
       ai.sonichaos.jobs.v1.EraseJobResponse> getEraseJobMethod;
 
@@ -327,6 +358,37 @@ public final class JobsServiceGrpc {
       }
     }
     return getCreateSignedUrlMethod;
+  }
+
+  private static volatile io.grpc.MethodDescriptor<ai.sonichaos.jobs.v1.GetWaveformsRequest,
+      ai.sonichaos.jobs.v1.GetWaveformsResponse> getGetWaveformsMethod;
+
+  @io.grpc.stub.annotations.RpcMethod(
+      fullMethodName = SERVICE_NAME + '/' + "GetWaveforms",
+      requestType = ai.sonichaos.jobs.v1.GetWaveformsRequest.class,
+      responseType = ai.sonichaos.jobs.v1.GetWaveformsResponse.class,
+      methodType = io.grpc.MethodDescriptor.MethodType.UNARY)
+  public static io.grpc.MethodDescriptor<ai.sonichaos.jobs.v1.GetWaveformsRequest,
+      ai.sonichaos.jobs.v1.GetWaveformsResponse> getGetWaveformsMethod() {
+    io.grpc.MethodDescriptor<ai.sonichaos.jobs.v1.GetWaveformsRequest, ai.sonichaos.jobs.v1.GetWaveformsResponse> getGetWaveformsMethod;
+    if ((getGetWaveformsMethod = JobsServiceGrpc.getGetWaveformsMethod) == null) {
+      synchronized (JobsServiceGrpc.class) {
+        if ((getGetWaveformsMethod = JobsServiceGrpc.getGetWaveformsMethod) == null) {
+          JobsServiceGrpc.getGetWaveformsMethod = getGetWaveformsMethod =
+              io.grpc.MethodDescriptor.<ai.sonichaos.jobs.v1.GetWaveformsRequest, ai.sonichaos.jobs.v1.GetWaveformsResponse>newBuilder()
+              .setType(io.grpc.MethodDescriptor.MethodType.UNARY)
+              .setFullMethodName(generateFullMethodName(SERVICE_NAME, "GetWaveforms"))
+              .setSampledToLocalTracing(true)
+              .setRequestMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  ai.sonichaos.jobs.v1.GetWaveformsRequest.getDefaultInstance()))
+              .setResponseMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  ai.sonichaos.jobs.v1.GetWaveformsResponse.getDefaultInstance()))
+              .setSchemaDescriptor(new JobsServiceMethodDescriptorSupplier("GetWaveforms"))
+              .build();
+        }
+      }
+    }
+    return getGetWaveformsMethod;
   }
 
   private static volatile io.grpc.MethodDescriptor<ai.sonichaos.jobs.v1.GetUsageRequest,
@@ -475,6 +537,17 @@ public final class JobsServiceGrpc {
 
     /**
      * <pre>
+     * Deletes the files of one re-rendered version, which must be in a final state. The version stays listed with its `delete_time`; its
+     * number is never used again and its audit rows stay. The original is deleted with its job only. Can be repeated.
+     * </pre>
+     */
+    public void deleteVersion(ai.sonichaos.jobs.v1.DeleteVersionRequest request,
+        io.grpc.stub.StreamObserver<ai.sonichaos.jobs.v1.DeleteVersionResponse> responseObserver) {
+      io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getDeleteVersionMethod(), responseObserver);
+    }
+
+    /**
+     * <pre>
      * Erases a job: as DeleteJob, and beside its audit rows the prompt, labels, licensee, prefix of the persona and name of the uploaded
      * file, also of a job that was deleted before. The audit chain stays intact. The erasure is recorded before anything is erased, so
      * the service finishes it by itself. Can be repeated.
@@ -513,6 +586,16 @@ public final class JobsServiceGrpc {
     public void createSignedUrl(ai.sonichaos.jobs.v1.CreateSignedUrlRequest request,
         io.grpc.stub.StreamObserver<ai.sonichaos.jobs.v1.CreateSignedUrlResponse> responseObserver) {
       io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getCreateSignedUrlMethod(), responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Returns the peaks of a version's audio files, to draw their waveforms without a download.
+     * </pre>
+     */
+    public void getWaveforms(ai.sonichaos.jobs.v1.GetWaveformsRequest request,
+        io.grpc.stub.StreamObserver<ai.sonichaos.jobs.v1.GetWaveformsResponse> responseObserver) {
+      io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getGetWaveformsMethod(), responseObserver);
     }
 
     /**
@@ -570,6 +653,13 @@ public final class JobsServiceGrpc {
                 ai.sonichaos.jobs.v1.DeleteJobResponse>(
                   this, METHODID_DELETE_JOB)))
           .addMethod(
+            getDeleteVersionMethod(),
+            io.grpc.stub.ServerCalls.asyncUnaryCall(
+              new MethodHandlers<
+                ai.sonichaos.jobs.v1.DeleteVersionRequest,
+                ai.sonichaos.jobs.v1.DeleteVersionResponse>(
+                  this, METHODID_DELETE_VERSION)))
+          .addMethod(
             getEraseJobMethod(),
             io.grpc.stub.ServerCalls.asyncUnaryCall(
               new MethodHandlers<
@@ -597,6 +687,13 @@ public final class JobsServiceGrpc {
                 ai.sonichaos.jobs.v1.CreateSignedUrlRequest,
                 ai.sonichaos.jobs.v1.CreateSignedUrlResponse>(
                   this, METHODID_CREATE_SIGNED_URL)))
+          .addMethod(
+            getGetWaveformsMethod(),
+            io.grpc.stub.ServerCalls.asyncUnaryCall(
+              new MethodHandlers<
+                ai.sonichaos.jobs.v1.GetWaveformsRequest,
+                ai.sonichaos.jobs.v1.GetWaveformsResponse>(
+                  this, METHODID_GET_WAVEFORMS)))
           .addMethod(
             getGetUsageMethod(),
             io.grpc.stub.ServerCalls.asyncUnaryCall(
@@ -695,6 +792,18 @@ public final class JobsServiceGrpc {
 
     /**
      * <pre>
+     * Deletes the files of one re-rendered version, which must be in a final state. The version stays listed with its `delete_time`; its
+     * number is never used again and its audit rows stay. The original is deleted with its job only. Can be repeated.
+     * </pre>
+     */
+    public void deleteVersion(ai.sonichaos.jobs.v1.DeleteVersionRequest request,
+        io.grpc.stub.StreamObserver<ai.sonichaos.jobs.v1.DeleteVersionResponse> responseObserver) {
+      io.grpc.stub.ClientCalls.asyncUnaryCall(
+          getChannel().newCall(getDeleteVersionMethod(), getCallOptions()), request, responseObserver);
+    }
+
+    /**
+     * <pre>
      * Erases a job: as DeleteJob, and beside its audit rows the prompt, labels, licensee, prefix of the persona and name of the uploaded
      * file, also of a job that was deleted before. The audit chain stays intact. The erasure is recorded before anything is erased, so
      * the service finishes it by itself. Can be repeated.
@@ -737,6 +846,17 @@ public final class JobsServiceGrpc {
         io.grpc.stub.StreamObserver<ai.sonichaos.jobs.v1.CreateSignedUrlResponse> responseObserver) {
       io.grpc.stub.ClientCalls.asyncUnaryCall(
           getChannel().newCall(getCreateSignedUrlMethod(), getCallOptions()), request, responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Returns the peaks of a version's audio files, to draw their waveforms without a download.
+     * </pre>
+     */
+    public void getWaveforms(ai.sonichaos.jobs.v1.GetWaveformsRequest request,
+        io.grpc.stub.StreamObserver<ai.sonichaos.jobs.v1.GetWaveformsResponse> responseObserver) {
+      io.grpc.stub.ClientCalls.asyncUnaryCall(
+          getChannel().newCall(getGetWaveformsMethod(), getCallOptions()), request, responseObserver);
     }
 
     /**
@@ -834,6 +954,17 @@ public final class JobsServiceGrpc {
 
     /**
      * <pre>
+     * Deletes the files of one re-rendered version, which must be in a final state. The version stays listed with its `delete_time`; its
+     * number is never used again and its audit rows stay. The original is deleted with its job only. Can be repeated.
+     * </pre>
+     */
+    public ai.sonichaos.jobs.v1.DeleteVersionResponse deleteVersion(ai.sonichaos.jobs.v1.DeleteVersionRequest request) {
+      return io.grpc.stub.ClientCalls.blockingUnaryCall(
+          getChannel(), getDeleteVersionMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
      * Erases a job: as DeleteJob, and beside its audit rows the prompt, labels, licensee, prefix of the persona and name of the uploaded
      * file, also of a job that was deleted before. The audit chain stays intact. The erasure is recorded before anything is erased, so
      * the service finishes it by itself. Can be repeated.
@@ -872,6 +1003,16 @@ public final class JobsServiceGrpc {
     public ai.sonichaos.jobs.v1.CreateSignedUrlResponse createSignedUrl(ai.sonichaos.jobs.v1.CreateSignedUrlRequest request) {
       return io.grpc.stub.ClientCalls.blockingUnaryCall(
           getChannel(), getCreateSignedUrlMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Returns the peaks of a version's audio files, to draw their waveforms without a download.
+     * </pre>
+     */
+    public ai.sonichaos.jobs.v1.GetWaveformsResponse getWaveforms(ai.sonichaos.jobs.v1.GetWaveformsRequest request) {
+      return io.grpc.stub.ClientCalls.blockingUnaryCall(
+          getChannel(), getGetWaveformsMethod(), getCallOptions(), request);
     }
 
     /**
@@ -950,6 +1091,18 @@ public final class JobsServiceGrpc {
 
     /**
      * <pre>
+     * Deletes the files of one re-rendered version, which must be in a final state. The version stays listed with its `delete_time`; its
+     * number is never used again and its audit rows stay. The original is deleted with its job only. Can be repeated.
+     * </pre>
+     */
+    public com.google.common.util.concurrent.ListenableFuture<ai.sonichaos.jobs.v1.DeleteVersionResponse> deleteVersion(
+        ai.sonichaos.jobs.v1.DeleteVersionRequest request) {
+      return io.grpc.stub.ClientCalls.futureUnaryCall(
+          getChannel().newCall(getDeleteVersionMethod(), getCallOptions()), request);
+    }
+
+    /**
+     * <pre>
      * Erases a job: as DeleteJob, and beside its audit rows the prompt, labels, licensee, prefix of the persona and name of the uploaded
      * file, also of a job that was deleted before. The audit chain stays intact. The erasure is recorded before anything is erased, so
      * the service finishes it by itself. Can be repeated.
@@ -996,6 +1149,17 @@ public final class JobsServiceGrpc {
 
     /**
      * <pre>
+     * Returns the peaks of a version's audio files, to draw their waveforms without a download.
+     * </pre>
+     */
+    public com.google.common.util.concurrent.ListenableFuture<ai.sonichaos.jobs.v1.GetWaveformsResponse> getWaveforms(
+        ai.sonichaos.jobs.v1.GetWaveformsRequest request) {
+      return io.grpc.stub.ClientCalls.futureUnaryCall(
+          getChannel().newCall(getGetWaveformsMethod(), getCallOptions()), request);
+    }
+
+    /**
+     * <pre>
      * Returns the limits of the caller, and how much of each its tenant has used.
      * </pre>
      */
@@ -1012,11 +1176,13 @@ public final class JobsServiceGrpc {
   private static final int METHODID_WATCH_JOBS = 3;
   private static final int METHODID_CANCEL_JOB = 4;
   private static final int METHODID_DELETE_JOB = 5;
-  private static final int METHODID_ERASE_JOB = 6;
-  private static final int METHODID_ADD_STEMS = 7;
-  private static final int METHODID_RETRY_VERSION = 8;
-  private static final int METHODID_CREATE_SIGNED_URL = 9;
-  private static final int METHODID_GET_USAGE = 10;
+  private static final int METHODID_DELETE_VERSION = 6;
+  private static final int METHODID_ERASE_JOB = 7;
+  private static final int METHODID_ADD_STEMS = 8;
+  private static final int METHODID_RETRY_VERSION = 9;
+  private static final int METHODID_CREATE_SIGNED_URL = 10;
+  private static final int METHODID_GET_WAVEFORMS = 11;
+  private static final int METHODID_GET_USAGE = 12;
 
   private static final class MethodHandlers<Req, Resp> implements
       io.grpc.stub.ServerCalls.UnaryMethod<Req, Resp>,
@@ -1059,6 +1225,10 @@ public final class JobsServiceGrpc {
           serviceImpl.deleteJob((ai.sonichaos.jobs.v1.DeleteJobRequest) request,
               (io.grpc.stub.StreamObserver<ai.sonichaos.jobs.v1.DeleteJobResponse>) responseObserver);
           break;
+        case METHODID_DELETE_VERSION:
+          serviceImpl.deleteVersion((ai.sonichaos.jobs.v1.DeleteVersionRequest) request,
+              (io.grpc.stub.StreamObserver<ai.sonichaos.jobs.v1.DeleteVersionResponse>) responseObserver);
+          break;
         case METHODID_ERASE_JOB:
           serviceImpl.eraseJob((ai.sonichaos.jobs.v1.EraseJobRequest) request,
               (io.grpc.stub.StreamObserver<ai.sonichaos.jobs.v1.EraseJobResponse>) responseObserver);
@@ -1074,6 +1244,10 @@ public final class JobsServiceGrpc {
         case METHODID_CREATE_SIGNED_URL:
           serviceImpl.createSignedUrl((ai.sonichaos.jobs.v1.CreateSignedUrlRequest) request,
               (io.grpc.stub.StreamObserver<ai.sonichaos.jobs.v1.CreateSignedUrlResponse>) responseObserver);
+          break;
+        case METHODID_GET_WAVEFORMS:
+          serviceImpl.getWaveforms((ai.sonichaos.jobs.v1.GetWaveformsRequest) request,
+              (io.grpc.stub.StreamObserver<ai.sonichaos.jobs.v1.GetWaveformsResponse>) responseObserver);
           break;
         case METHODID_GET_USAGE:
           serviceImpl.getUsage((ai.sonichaos.jobs.v1.GetUsageRequest) request,
@@ -1146,10 +1320,12 @@ public final class JobsServiceGrpc {
               .addMethod(getWatchJobsMethod())
               .addMethod(getCancelJobMethod())
               .addMethod(getDeleteJobMethod())
+              .addMethod(getDeleteVersionMethod())
               .addMethod(getEraseJobMethod())
               .addMethod(getAddStemsMethod())
               .addMethod(getRetryVersionMethod())
               .addMethod(getCreateSignedUrlMethod())
+              .addMethod(getGetWaveformsMethod())
               .addMethod(getGetUsageMethod())
               .build();
         }

@@ -80,6 +80,16 @@ public final class JobsServiceOuterClass {
     com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
       internal_static_sonichaos_jobs_v1_DeleteJobResponse_fieldAccessorTable;
   static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_sonichaos_jobs_v1_DeleteVersionRequest_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_sonichaos_jobs_v1_DeleteVersionRequest_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_sonichaos_jobs_v1_DeleteVersionResponse_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_sonichaos_jobs_v1_DeleteVersionResponse_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
     internal_static_sonichaos_jobs_v1_EraseJobRequest_descriptor;
   static final 
     com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
@@ -120,6 +130,21 @@ public final class JobsServiceOuterClass {
     com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
       internal_static_sonichaos_jobs_v1_CreateSignedUrlResponse_fieldAccessorTable;
   static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_sonichaos_jobs_v1_GetWaveformsRequest_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_sonichaos_jobs_v1_GetWaveformsRequest_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_sonichaos_jobs_v1_Waveform_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_sonichaos_jobs_v1_Waveform_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_sonichaos_jobs_v1_GetWaveformsResponse_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_sonichaos_jobs_v1_GetWaveformsResponse_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
     internal_static_sonichaos_jobs_v1_GetUsageRequest_descriptor;
   static final 
     com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
@@ -150,7 +175,7 @@ public final class JobsServiceOuterClass {
       "haos/jobs/v1/erasure.proto\032\033sonichaos/jo" +
       "bs/v1/job.proto\"&\n\rGetJobRequest\022\025\n\006job_" +
       "id\030\001 \001(\tR\005jobId\":\n\016GetJobResponse\022(\n\003job" +
-      "\030\001 \001(\0132\026.sonichaos.jobs.v1.JobR\003job\"\356\002\n\017" +
+      "\030\001 \001(\0132\026.sonichaos.jobs.v1.JobR\003job\"\227\003\n\017" +
       "ListJobsRequest\022\033\n\tpage_size\030\001 \001(\rR\010page" +
       "Size\022\035\n\npage_token\030\002 \001(\tR\tpageToken\0223\n\006s" +
       "tates\030\003 \003(\0162\033.sonichaos.jobs.v1.JobState" +
@@ -158,88 +183,105 @@ public final class JobsServiceOuterClass {
       "s.v1.ListJobsRequest.LabelsEntryR\006labels" +
       "\022\035\n\npersona_id\030\005 \001(\tR\tpersonaId\022H\n\022creat" +
       "ed_after_time\030\006 \001(\0132\032.google.protobuf.Ti" +
-      "mestampR\020createdAfterTime\0329\n\013LabelsEntry" +
-      "\022\020\n\003key\030\001 \001(\tR\003key\022\024\n\005value\030\002 \001(\tR\005value" +
-      ":\0028\001\"f\n\020ListJobsResponse\022*\n\004jobs\030\001 \003(\0132\026" +
-      ".sonichaos.jobs.v1.JobR\004jobs\022&\n\017next_pag" +
-      "e_token\030\002 \001(\tR\rnextPageToken\"\226\001\n\017WatchJo" +
-      "bRequest\022\025\n\006job_id\030\001 \001(\tR\005jobId\022\030\n\007versi" +
-      "on\030\002 \001(\rR\007version\022%\n\016after_sequence\030\003 \001(" +
-      "\004R\rafterSequence\022+\n\021heartbeat_seconds\030\004 " +
-      "\001(\rR\020heartbeatSeconds\"\210\001\n\020WatchJobRespon" +
-      "se\0221\n\005event\030\001 \001(\0132\033.sonichaos.jobs.v1.Jo" +
-      "bEventR\005event\022A\n\016heartbeat_time\030\002 \001(\0132\032." +
-      "google.protobuf.TimestampR\rheartbeatTime" +
-      "\"W\n\020WatchJobsRequest\022\026\n\006cursor\030\001 \001(\tR\006cu" +
-      "rsor\022+\n\021heartbeat_seconds\030\002 \001(\rR\020heartbe" +
-      "atSeconds\"\211\001\n\021WatchJobsResponse\0221\n\005event" +
-      "\030\001 \001(\0132\033.sonichaos.jobs.v1.JobEventR\005eve" +
-      "nt\022A\n\016heartbeat_time\030\002 \001(\0132\032.google.prot" +
-      "obuf.TimestampR\rheartbeatTime\"C\n\020CancelJ" +
+      "mestampR\020createdAfterTime\022\'\n\017prompt_cont" +
+      "ains\030\007 \001(\tR\016promptContains\0329\n\013LabelsEntr" +
+      "y\022\020\n\003key\030\001 \001(\tR\003key\022\024\n\005value\030\002 \001(\tR\005valu" +
+      "e:\0028\001\"f\n\020ListJobsResponse\022*\n\004jobs\030\001 \003(\0132" +
+      "\026.sonichaos.jobs.v1.JobR\004jobs\022&\n\017next_pa" +
+      "ge_token\030\002 \001(\tR\rnextPageToken\"\226\001\n\017WatchJ" +
       "obRequest\022\025\n\006job_id\030\001 \001(\tR\005jobId\022\030\n\007vers" +
-      "ion\030\002 \001(\rR\007version\"=\n\021CancelJobResponse\022" +
-      "(\n\003job\030\001 \001(\0132\026.sonichaos.jobs.v1.JobR\003jo" +
-      "b\")\n\020DeleteJobRequest\022\025\n\006job_id\030\001 \001(\tR\005j" +
-      "obId\"\023\n\021DeleteJobResponse\"(\n\017EraseJobReq" +
-      "uest\022\025\n\006job_id\030\001 \001(\tR\005jobId\"L\n\020EraseJobR" +
-      "esponse\0228\n\006report\030\001 \001(\0132 .sonichaos.jobs" +
-      ".v1.ErasureReportR\006report\"\230\001\n\017AddStemsRe" +
-      "quest\022\025\n\006job_id\030\001 \001(\tR\005jobId\022\030\n\007version\030" +
-      "\002 \001(\rR\007version\0228\n\tstem_mode\030\003 \001(\0162\033.soni" +
-      "chaos.jobs.v1.StemModeR\010stemMode\022\032\n\010prio" +
-      "rity\030\004 \001(\005R\010priority\"<\n\020AddStemsResponse" +
+      "ion\030\002 \001(\rR\007version\022%\n\016after_sequence\030\003 \001" +
+      "(\004R\rafterSequence\022+\n\021heartbeat_seconds\030\004" +
+      " \001(\rR\020heartbeatSeconds\"\210\001\n\020WatchJobRespo" +
+      "nse\0221\n\005event\030\001 \001(\0132\033.sonichaos.jobs.v1.J" +
+      "obEventR\005event\022A\n\016heartbeat_time\030\002 \001(\0132\032" +
+      ".google.protobuf.TimestampR\rheartbeatTim" +
+      "e\"W\n\020WatchJobsRequest\022\026\n\006cursor\030\001 \001(\tR\006c" +
+      "ursor\022+\n\021heartbeat_seconds\030\002 \001(\rR\020heartb" +
+      "eatSeconds\"\211\001\n\021WatchJobsResponse\0221\n\005even" +
+      "t\030\001 \001(\0132\033.sonichaos.jobs.v1.JobEventR\005ev" +
+      "ent\022A\n\016heartbeat_time\030\002 \001(\0132\032.google.pro" +
+      "tobuf.TimestampR\rheartbeatTime\"C\n\020Cancel" +
+      "JobRequest\022\025\n\006job_id\030\001 \001(\tR\005jobId\022\030\n\007ver" +
+      "sion\030\002 \001(\rR\007version\"=\n\021CancelJobResponse" +
       "\022(\n\003job\030\001 \001(\0132\026.sonichaos.jobs.v1.JobR\003j" +
-      "ob\"b\n\023RetryVersionRequest\022\025\n\006job_id\030\001 \001(" +
-      "\tR\005jobId\022\030\n\007version\030\002 \001(\rR\007version\022\032\n\010pr" +
-      "iority\030\003 \001(\005R\010priority\"@\n\024RetryVersionRe" +
-      "sponse\022(\n\003job\030\001 \001(\0132\026.sonichaos.jobs.v1." +
-      "JobR\003job\"\247\001\n\026CreateSignedUrlRequest\022\025\n\006j" +
-      "ob_id\030\001 \001(\tR\005jobId\022\030\n\007version\030\002 \001(\rR\007ver" +
-      "sion\022/\n\004kind\030\003 \001(\0162\033.sonichaos.jobs.v1.F" +
-      "ileKindR\004kind\022+\n\003ttl\030\004 \001(\0132\031.google.prot" +
-      "obuf.DurationR\003ttl\"\233\001\n\027CreateSignedUrlRe" +
-      "sponse\022\020\n\003url\030\001 \001(\tR\003url\022;\n\013expire_time\030" +
-      "\002 \001(\0132\032.google.protobuf.TimestampR\nexpir" +
-      "eTime\0221\n\004file\030\003 \001(\0132\035.sonichaos.jobs.v1." +
-      "StoredFileR\004file\"\021\n\017GetUsageRequest\"P\n\nL" +
-      "imitUsage\022\024\n\005limit\030\001 \001(\tR\005limit\022\030\n\007allow" +
-      "ed\030\002 \001(\001R\007allowed\022\022\n\004used\030\003 \001(\001R\004used\"\237\001" +
-      "\n\020GetUsageResponse\022\026\n\006tenant\030\001 \001(\tR\006tena" +
-      "nt\0225\n\006limits\030\002 \003(\0132\035.sonichaos.jobs.v1.L" +
-      "imitUsageR\006limits\022<\n\014day_end_time\030\003 \001(\0132" +
-      "\032.google.protobuf.TimestampR\ndayEndTime*" +
-      "\221\001\n\010FileKind\022\031\n\025FILE_KIND_UNSPECIFIED\020\000\022" +
-      "\024\n\020FILE_KIND_BOUNCE\020\001\022\026\n\022FILE_KIND_MANIF" +
-      "EST\020\002\022\021\n\rFILE_KIND_ZIP\020\003\022\025\n\021FILE_KIND_LA" +
-      "TENTS\020\004\022\022\n\016FILE_KIND_MIDI\020\0052\362\007\n\013JobsServ" +
-      "ice\022O\n\006GetJob\022 .sonichaos.jobs.v1.GetJob" +
-      "Request\032!.sonichaos.jobs.v1.GetJobRespon" +
-      "se\"\000\022U\n\010ListJobs\022\".sonichaos.jobs.v1.Lis" +
-      "tJobsRequest\032#.sonichaos.jobs.v1.ListJob" +
-      "sResponse\"\000\022W\n\010WatchJob\022\".sonichaos.jobs" +
-      ".v1.WatchJobRequest\032#.sonichaos.jobs.v1." +
-      "WatchJobResponse\"\0000\001\022Z\n\tWatchJobs\022#.soni" +
-      "chaos.jobs.v1.WatchJobsRequest\032$.sonicha" +
-      "os.jobs.v1.WatchJobsResponse\"\0000\001\022X\n\tCanc" +
-      "elJob\022#.sonichaos.jobs.v1.CancelJobReque" +
-      "st\032$.sonichaos.jobs.v1.CancelJobResponse" +
-      "\"\000\022X\n\tDeleteJob\022#.sonichaos.jobs.v1.Dele" +
-      "teJobRequest\032$.sonichaos.jobs.v1.DeleteJ" +
-      "obResponse\"\000\022U\n\010EraseJob\022\".sonichaos.job" +
-      "s.v1.EraseJobRequest\032#.sonichaos.jobs.v1" +
-      ".EraseJobResponse\"\000\022U\n\010AddStems\022\".sonich" +
-      "aos.jobs.v1.AddStemsRequest\032#.sonichaos." +
-      "jobs.v1.AddStemsResponse\"\000\022a\n\014RetryVersi" +
-      "on\022&.sonichaos.jobs.v1.RetryVersionReque" +
-      "st\032\'.sonichaos.jobs.v1.RetryVersionRespo" +
-      "nse\"\000\022j\n\017CreateSignedUrl\022).sonichaos.job" +
-      "s.v1.CreateSignedUrlRequest\032*.sonichaos." +
-      "jobs.v1.CreateSignedUrlResponse\"\000\022U\n\010Get" +
-      "Usage\022\".sonichaos.jobs.v1.GetUsageReques" +
-      "t\032#.sonichaos.jobs.v1.GetUsageResponse\"\000" +
-      "BJ\n\024ai.sonichaos.jobs.v1P\001Z0sonichaos.ai" +
-      "/client/gen/sonichaos/jobs/v1;jobsv1b\006pr" +
-      "oto3"
+      "ob\")\n\020DeleteJobRequest\022\025\n\006job_id\030\001 \001(\tR\005" +
+      "jobId\"\023\n\021DeleteJobResponse\"G\n\024DeleteVers" +
+      "ionRequest\022\025\n\006job_id\030\001 \001(\tR\005jobId\022\030\n\007ver" +
+      "sion\030\002 \001(\rR\007version\"A\n\025DeleteVersionResp" +
+      "onse\022(\n\003job\030\001 \001(\0132\026.sonichaos.jobs.v1.Jo" +
+      "bR\003job\"(\n\017EraseJobRequest\022\025\n\006job_id\030\001 \001(" +
+      "\tR\005jobId\"L\n\020EraseJobResponse\0228\n\006report\030\001" +
+      " \001(\0132 .sonichaos.jobs.v1.ErasureReportR\006" +
+      "report\"\230\001\n\017AddStemsRequest\022\025\n\006job_id\030\001 \001" +
+      "(\tR\005jobId\022\030\n\007version\030\002 \001(\rR\007version\0228\n\ts" +
+      "tem_mode\030\003 \001(\0162\033.sonichaos.jobs.v1.StemM" +
+      "odeR\010stemMode\022\032\n\010priority\030\004 \001(\005R\010priorit" +
+      "y\"<\n\020AddStemsResponse\022(\n\003job\030\001 \001(\0132\026.son" +
+      "ichaos.jobs.v1.JobR\003job\"b\n\023RetryVersionR" +
+      "equest\022\025\n\006job_id\030\001 \001(\tR\005jobId\022\030\n\007version" +
+      "\030\002 \001(\rR\007version\022\032\n\010priority\030\003 \001(\005R\010prior" +
+      "ity\"@\n\024RetryVersionResponse\022(\n\003job\030\001 \001(\013" +
+      "2\026.sonichaos.jobs.v1.JobR\003job\"\247\001\n\026Create" +
+      "SignedUrlRequest\022\025\n\006job_id\030\001 \001(\tR\005jobId\022" +
+      "\030\n\007version\030\002 \001(\rR\007version\022/\n\004kind\030\003 \001(\0162" +
+      "\033.sonichaos.jobs.v1.FileKindR\004kind\022+\n\003tt" +
+      "l\030\004 \001(\0132\031.google.protobuf.DurationR\003ttl\"" +
+      "\233\001\n\027CreateSignedUrlResponse\022\020\n\003url\030\001 \001(\t" +
+      "R\003url\022;\n\013expire_time\030\002 \001(\0132\032.google.prot" +
+      "obuf.TimestampR\nexpireTime\0221\n\004file\030\003 \001(\013" +
+      "2\035.sonichaos.jobs.v1.StoredFileR\004file\"^\n" +
+      "\023GetWaveformsRequest\022\025\n\006job_id\030\001 \001(\tR\005jo" +
+      "bId\022\030\n\007version\030\002 \001(\rR\007version\022\026\n\006points\030" +
+      "\003 \001(\rR\006points\"~\n\010Waveform\022\022\n\004name\030\001 \001(\tR" +
+      "\004name\022\026\n\006sha256\030\002 \001(\tR\006sha256\022\026\n\006frames\030" +
+      "\003 \001(\004R\006frames\022\026\n\006minima\030\004 \003(\021R\006minima\022\026\n" +
+      "\006maxima\030\005 \003(\021R\006maxima\"k\n\024GetWaveformsRes" +
+      "ponse\022\030\n\007version\030\001 \001(\rR\007version\0229\n\twavef" +
+      "orms\030\002 \003(\0132\033.sonichaos.jobs.v1.WaveformR" +
+      "\twaveforms\"\021\n\017GetUsageRequest\"P\n\nLimitUs" +
+      "age\022\024\n\005limit\030\001 \001(\tR\005limit\022\030\n\007allowed\030\002 \001" +
+      "(\001R\007allowed\022\022\n\004used\030\003 \001(\001R\004used\"\237\001\n\020GetU" +
+      "sageResponse\022\026\n\006tenant\030\001 \001(\tR\006tenant\0225\n\006" +
+      "limits\030\002 \003(\0132\035.sonichaos.jobs.v1.LimitUs" +
+      "ageR\006limits\022<\n\014day_end_time\030\003 \001(\0132\032.goog" +
+      "le.protobuf.TimestampR\ndayEndTime*\221\001\n\010Fi" +
+      "leKind\022\031\n\025FILE_KIND_UNSPECIFIED\020\000\022\024\n\020FIL" +
+      "E_KIND_BOUNCE\020\001\022\026\n\022FILE_KIND_MANIFEST\020\002\022" +
+      "\021\n\rFILE_KIND_ZIP\020\003\022\025\n\021FILE_KIND_LATENTS\020" +
+      "\004\022\022\n\016FILE_KIND_MIDI\020\0052\273\t\n\013JobsService\022O\n" +
+      "\006GetJob\022 .sonichaos.jobs.v1.GetJobReques" +
+      "t\032!.sonichaos.jobs.v1.GetJobResponse\"\000\022U" +
+      "\n\010ListJobs\022\".sonichaos.jobs.v1.ListJobsR" +
+      "equest\032#.sonichaos.jobs.v1.ListJobsRespo" +
+      "nse\"\000\022W\n\010WatchJob\022\".sonichaos.jobs.v1.Wa" +
+      "tchJobRequest\032#.sonichaos.jobs.v1.WatchJ" +
+      "obResponse\"\0000\001\022Z\n\tWatchJobs\022#.sonichaos." +
+      "jobs.v1.WatchJobsRequest\032$.sonichaos.job" +
+      "s.v1.WatchJobsResponse\"\0000\001\022X\n\tCancelJob\022" +
+      "#.sonichaos.jobs.v1.CancelJobRequest\032$.s" +
+      "onichaos.jobs.v1.CancelJobResponse\"\000\022X\n\t" +
+      "DeleteJob\022#.sonichaos.jobs.v1.DeleteJobR" +
+      "equest\032$.sonichaos.jobs.v1.DeleteJobResp" +
+      "onse\"\000\022d\n\rDeleteVersion\022\'.sonichaos.jobs" +
+      ".v1.DeleteVersionRequest\032(.sonichaos.job" +
+      "s.v1.DeleteVersionResponse\"\000\022U\n\010EraseJob" +
+      "\022\".sonichaos.jobs.v1.EraseJobRequest\032#.s" +
+      "onichaos.jobs.v1.EraseJobResponse\"\000\022U\n\010A" +
+      "ddStems\022\".sonichaos.jobs.v1.AddStemsRequ" +
+      "est\032#.sonichaos.jobs.v1.AddStemsResponse" +
+      "\"\000\022a\n\014RetryVersion\022&.sonichaos.jobs.v1.R" +
+      "etryVersionRequest\032\'.sonichaos.jobs.v1.R" +
+      "etryVersionResponse\"\000\022j\n\017CreateSignedUrl" +
+      "\022).sonichaos.jobs.v1.CreateSignedUrlRequ" +
+      "est\032*.sonichaos.jobs.v1.CreateSignedUrlR" +
+      "esponse\"\000\022a\n\014GetWaveforms\022&.sonichaos.jo" +
+      "bs.v1.GetWaveformsRequest\032\'.sonichaos.jo" +
+      "bs.v1.GetWaveformsResponse\"\000\022U\n\010GetUsage" +
+      "\022\".sonichaos.jobs.v1.GetUsageRequest\032#.s" +
+      "onichaos.jobs.v1.GetUsageResponse\"\000BJ\n\024a" +
+      "i.sonichaos.jobs.v1P\001Z0sonichaos.ai/clie" +
+      "nt/gen/sonichaos/jobs/v1;jobsv1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -267,7 +309,7 @@ public final class JobsServiceOuterClass {
     internal_static_sonichaos_jobs_v1_ListJobsRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_jobs_v1_ListJobsRequest_descriptor,
-        new java.lang.String[] { "PageSize", "PageToken", "States", "Labels", "PersonaId", "CreatedAfterTime", });
+        new java.lang.String[] { "PageSize", "PageToken", "States", "Labels", "PersonaId", "CreatedAfterTime", "PromptContains", });
     internal_static_sonichaos_jobs_v1_ListJobsRequest_LabelsEntry_descriptor =
       internal_static_sonichaos_jobs_v1_ListJobsRequest_descriptor.getNestedTypes().get(0);
     internal_static_sonichaos_jobs_v1_ListJobsRequest_LabelsEntry_fieldAccessorTable = new
@@ -328,68 +370,98 @@ public final class JobsServiceOuterClass {
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_jobs_v1_DeleteJobResponse_descriptor,
         new java.lang.String[] { });
-    internal_static_sonichaos_jobs_v1_EraseJobRequest_descriptor =
+    internal_static_sonichaos_jobs_v1_DeleteVersionRequest_descriptor =
       getDescriptor().getMessageTypes().get(12);
+    internal_static_sonichaos_jobs_v1_DeleteVersionRequest_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_sonichaos_jobs_v1_DeleteVersionRequest_descriptor,
+        new java.lang.String[] { "JobId", "Version", });
+    internal_static_sonichaos_jobs_v1_DeleteVersionResponse_descriptor =
+      getDescriptor().getMessageTypes().get(13);
+    internal_static_sonichaos_jobs_v1_DeleteVersionResponse_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_sonichaos_jobs_v1_DeleteVersionResponse_descriptor,
+        new java.lang.String[] { "Job", });
+    internal_static_sonichaos_jobs_v1_EraseJobRequest_descriptor =
+      getDescriptor().getMessageTypes().get(14);
     internal_static_sonichaos_jobs_v1_EraseJobRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_jobs_v1_EraseJobRequest_descriptor,
         new java.lang.String[] { "JobId", });
     internal_static_sonichaos_jobs_v1_EraseJobResponse_descriptor =
-      getDescriptor().getMessageTypes().get(13);
+      getDescriptor().getMessageTypes().get(15);
     internal_static_sonichaos_jobs_v1_EraseJobResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_jobs_v1_EraseJobResponse_descriptor,
         new java.lang.String[] { "Report", });
     internal_static_sonichaos_jobs_v1_AddStemsRequest_descriptor =
-      getDescriptor().getMessageTypes().get(14);
+      getDescriptor().getMessageTypes().get(16);
     internal_static_sonichaos_jobs_v1_AddStemsRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_jobs_v1_AddStemsRequest_descriptor,
         new java.lang.String[] { "JobId", "Version", "StemMode", "Priority", });
     internal_static_sonichaos_jobs_v1_AddStemsResponse_descriptor =
-      getDescriptor().getMessageTypes().get(15);
+      getDescriptor().getMessageTypes().get(17);
     internal_static_sonichaos_jobs_v1_AddStemsResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_jobs_v1_AddStemsResponse_descriptor,
         new java.lang.String[] { "Job", });
     internal_static_sonichaos_jobs_v1_RetryVersionRequest_descriptor =
-      getDescriptor().getMessageTypes().get(16);
+      getDescriptor().getMessageTypes().get(18);
     internal_static_sonichaos_jobs_v1_RetryVersionRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_jobs_v1_RetryVersionRequest_descriptor,
         new java.lang.String[] { "JobId", "Version", "Priority", });
     internal_static_sonichaos_jobs_v1_RetryVersionResponse_descriptor =
-      getDescriptor().getMessageTypes().get(17);
+      getDescriptor().getMessageTypes().get(19);
     internal_static_sonichaos_jobs_v1_RetryVersionResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_jobs_v1_RetryVersionResponse_descriptor,
         new java.lang.String[] { "Job", });
     internal_static_sonichaos_jobs_v1_CreateSignedUrlRequest_descriptor =
-      getDescriptor().getMessageTypes().get(18);
+      getDescriptor().getMessageTypes().get(20);
     internal_static_sonichaos_jobs_v1_CreateSignedUrlRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_jobs_v1_CreateSignedUrlRequest_descriptor,
         new java.lang.String[] { "JobId", "Version", "Kind", "Ttl", });
     internal_static_sonichaos_jobs_v1_CreateSignedUrlResponse_descriptor =
-      getDescriptor().getMessageTypes().get(19);
+      getDescriptor().getMessageTypes().get(21);
     internal_static_sonichaos_jobs_v1_CreateSignedUrlResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_jobs_v1_CreateSignedUrlResponse_descriptor,
         new java.lang.String[] { "Url", "ExpireTime", "File", });
+    internal_static_sonichaos_jobs_v1_GetWaveformsRequest_descriptor =
+      getDescriptor().getMessageTypes().get(22);
+    internal_static_sonichaos_jobs_v1_GetWaveformsRequest_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_sonichaos_jobs_v1_GetWaveformsRequest_descriptor,
+        new java.lang.String[] { "JobId", "Version", "Points", });
+    internal_static_sonichaos_jobs_v1_Waveform_descriptor =
+      getDescriptor().getMessageTypes().get(23);
+    internal_static_sonichaos_jobs_v1_Waveform_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_sonichaos_jobs_v1_Waveform_descriptor,
+        new java.lang.String[] { "Name", "Sha256", "Frames", "Minima", "Maxima", });
+    internal_static_sonichaos_jobs_v1_GetWaveformsResponse_descriptor =
+      getDescriptor().getMessageTypes().get(24);
+    internal_static_sonichaos_jobs_v1_GetWaveformsResponse_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_sonichaos_jobs_v1_GetWaveformsResponse_descriptor,
+        new java.lang.String[] { "Version", "Waveforms", });
     internal_static_sonichaos_jobs_v1_GetUsageRequest_descriptor =
-      getDescriptor().getMessageTypes().get(20);
+      getDescriptor().getMessageTypes().get(25);
     internal_static_sonichaos_jobs_v1_GetUsageRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_jobs_v1_GetUsageRequest_descriptor,
         new java.lang.String[] { });
     internal_static_sonichaos_jobs_v1_LimitUsage_descriptor =
-      getDescriptor().getMessageTypes().get(21);
+      getDescriptor().getMessageTypes().get(26);
     internal_static_sonichaos_jobs_v1_LimitUsage_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_jobs_v1_LimitUsage_descriptor,
         new java.lang.String[] { "Limit", "Allowed", "Used", });
     internal_static_sonichaos_jobs_v1_GetUsageResponse_descriptor =
-      getDescriptor().getMessageTypes().get(22);
+      getDescriptor().getMessageTypes().get(27);
     internal_static_sonichaos_jobs_v1_GetUsageResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_jobs_v1_GetUsageResponse_descriptor,

@@ -23,6 +23,7 @@ private static final long serialVersionUID = 0L;
     pageToken_ = "";
     states_ = java.util.Collections.emptyList();
     personaId_ = "";
+    promptContains_ = "";
   }
 
   @java.lang.Override
@@ -382,6 +383,55 @@ java.lang.String defaultValue) {
     return createdAfterTime_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : createdAfterTime_;
   }
 
+  public static final int PROMPT_CONTAINS_FIELD_NUMBER = 7;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object promptContains_ = "";
+  /**
+   * <pre>
+   * Text that the prompt of the job must contain, whatever the case of its letters. Empty for all. At most 256 characters. Erased
+   * prompts contain nothing.
+   * </pre>
+   *
+   * <code>string prompt_contains = 7 [json_name = "promptContains"];</code>
+   * @return The promptContains.
+   */
+  @java.lang.Override
+  public java.lang.String getPromptContains() {
+    java.lang.Object ref = promptContains_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      promptContains_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * Text that the prompt of the job must contain, whatever the case of its letters. Empty for all. At most 256 characters. Erased
+   * prompts contain nothing.
+   * </pre>
+   *
+   * <code>string prompt_contains = 7 [json_name = "promptContains"];</code>
+   * @return The bytes for promptContains.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getPromptContainsBytes() {
+    java.lang.Object ref = promptContains_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      promptContains_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -421,6 +471,9 @@ java.lang.String defaultValue) {
     }
     if (createdAfterTime_ != null) {
       output.writeMessage(6, getCreatedAfterTime());
+    }
+    if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(promptContains_)) {
+      com.google.protobuf.GeneratedMessageV3.writeString(output, 7, promptContains_);
     }
     getUnknownFields().writeTo(output);
   }
@@ -467,6 +520,9 @@ java.lang.String defaultValue) {
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(6, getCreatedAfterTime());
     }
+    if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(promptContains_)) {
+      size += com.google.protobuf.GeneratedMessageV3.computeStringSize(7, promptContains_);
+    }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
     return size;
@@ -496,6 +552,8 @@ java.lang.String defaultValue) {
       if (!getCreatedAfterTime()
           .equals(other.getCreatedAfterTime())) return false;
     }
+    if (!getPromptContains()
+        .equals(other.getPromptContains())) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -525,6 +583,8 @@ java.lang.String defaultValue) {
       hash = (37 * hash) + CREATED_AFTER_TIME_FIELD_NUMBER;
       hash = (53 * hash) + getCreatedAfterTime().hashCode();
     }
+    hash = (37 * hash) + PROMPT_CONTAINS_FIELD_NUMBER;
+    hash = (53 * hash) + getPromptContains().hashCode();
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -691,6 +751,7 @@ java.lang.String defaultValue) {
         createdAfterTimeBuilder_.dispose();
         createdAfterTimeBuilder_ = null;
       }
+      promptContains_ = "";
       return this;
     }
 
@@ -750,6 +811,9 @@ java.lang.String defaultValue) {
         result.createdAfterTime_ = createdAfterTimeBuilder_ == null
             ? createdAfterTime_
             : createdAfterTimeBuilder_.build();
+      }
+      if (((from_bitField0_ & 0x00000040) != 0)) {
+        result.promptContains_ = promptContains_;
       }
     }
 
@@ -826,6 +890,11 @@ java.lang.String defaultValue) {
       if (other.hasCreatedAfterTime()) {
         mergeCreatedAfterTime(other.getCreatedAfterTime());
       }
+      if (!other.getPromptContains().isEmpty()) {
+        promptContains_ = other.promptContains_;
+        bitField0_ |= 0x00000040;
+        onChanged();
+      }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
       return this;
@@ -900,6 +969,11 @@ java.lang.String defaultValue) {
               bitField0_ |= 0x00000020;
               break;
             } // case 50
+            case 58: {
+              promptContains_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00000040;
+              break;
+            } // case 58
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -1641,6 +1715,103 @@ java.lang.String defaultValue) {
         createdAfterTime_ = null;
       }
       return createdAfterTimeBuilder_;
+    }
+
+    private java.lang.Object promptContains_ = "";
+    /**
+     * <pre>
+     * Text that the prompt of the job must contain, whatever the case of its letters. Empty for all. At most 256 characters. Erased
+     * prompts contain nothing.
+     * </pre>
+     *
+     * <code>string prompt_contains = 7 [json_name = "promptContains"];</code>
+     * @return The promptContains.
+     */
+    public java.lang.String getPromptContains() {
+      java.lang.Object ref = promptContains_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        promptContains_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Text that the prompt of the job must contain, whatever the case of its letters. Empty for all. At most 256 characters. Erased
+     * prompts contain nothing.
+     * </pre>
+     *
+     * <code>string prompt_contains = 7 [json_name = "promptContains"];</code>
+     * @return The bytes for promptContains.
+     */
+    public com.google.protobuf.ByteString
+        getPromptContainsBytes() {
+      java.lang.Object ref = promptContains_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        promptContains_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Text that the prompt of the job must contain, whatever the case of its letters. Empty for all. At most 256 characters. Erased
+     * prompts contain nothing.
+     * </pre>
+     *
+     * <code>string prompt_contains = 7 [json_name = "promptContains"];</code>
+     * @param value The promptContains to set.
+     * @return This builder for chaining.
+     */
+    public Builder setPromptContains(
+        java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      promptContains_ = value;
+      bitField0_ |= 0x00000040;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Text that the prompt of the job must contain, whatever the case of its letters. Empty for all. At most 256 characters. Erased
+     * prompts contain nothing.
+     * </pre>
+     *
+     * <code>string prompt_contains = 7 [json_name = "promptContains"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearPromptContains() {
+      promptContains_ = getDefaultInstance().getPromptContains();
+      bitField0_ = (bitField0_ & ~0x00000040);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Text that the prompt of the job must contain, whatever the case of its letters. Empty for all. At most 256 characters. Erased
+     * prompts contain nothing.
+     * </pre>
+     *
+     * <code>string prompt_contains = 7 [json_name = "promptContains"];</code>
+     * @param value The bytes for promptContains to set.
+     * @return This builder for chaining.
+     */
+    public Builder setPromptContainsBytes(
+        com.google.protobuf.ByteString value) {
+      if (value == null) { throw new NullPointerException(); }
+      checkByteStringIsUtf8(value);
+      promptContains_ = value;
+      bitField0_ |= 0x00000040;
+      onChanged();
+      return this;
     }
     @java.lang.Override
     public final Builder setUnknownFields(

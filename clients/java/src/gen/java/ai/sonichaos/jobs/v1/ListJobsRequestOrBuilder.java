@@ -186,4 +186,26 @@ java.lang.String defaultValue);
    * <code>.google.protobuf.Timestamp created_after_time = 6 [json_name = "createdAfterTime"];</code>
    */
   com.google.protobuf.TimestampOrBuilder getCreatedAfterTimeOrBuilder();
+
+  /**
+   * <pre>
+   * Text that the prompt of the job must contain, whatever the case of its letters. Empty for all. At most 256 characters. Erased
+   * prompts contain nothing.
+   * </pre>
+   *
+   * <code>string prompt_contains = 7 [json_name = "promptContains"];</code>
+   * @return The promptContains.
+   */
+  java.lang.String getPromptContains();
+  /**
+   * <pre>
+   * Text that the prompt of the job must contain, whatever the case of its letters. Empty for all. At most 256 characters. Erased
+   * prompts contain nothing.
+   * </pre>
+   *
+   * <code>string prompt_contains = 7 [json_name = "promptContains"];</code>
+   * @return The bytes for promptContains.
+   */
+  com.google.protobuf.ByteString
+      getPromptContainsBytes();
 }

@@ -713,6 +713,44 @@ private static final long serialVersionUID = 0L;
     return priority_;
   }
 
+  public static final int DELETE_TIME_FIELD_NUMBER = 20;
+  private com.google.protobuf.Timestamp deleteTime_;
+  /**
+   * <pre>
+   * When DeleteVersion deleted its files. Not set before.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp delete_time = 20 [json_name = "deleteTime"];</code>
+   * @return Whether the deleteTime field is set.
+   */
+  @java.lang.Override
+  public boolean hasDeleteTime() {
+    return deleteTime_ != null;
+  }
+  /**
+   * <pre>
+   * When DeleteVersion deleted its files. Not set before.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp delete_time = 20 [json_name = "deleteTime"];</code>
+   * @return The deleteTime.
+   */
+  @java.lang.Override
+  public com.google.protobuf.Timestamp getDeleteTime() {
+    return deleteTime_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : deleteTime_;
+  }
+  /**
+   * <pre>
+   * When DeleteVersion deleted its files. Not set before.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp delete_time = 20 [json_name = "deleteTime"];</code>
+   */
+  @java.lang.Override
+  public com.google.protobuf.TimestampOrBuilder getDeleteTimeOrBuilder() {
+    return deleteTime_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : deleteTime_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -783,6 +821,9 @@ private static final long serialVersionUID = 0L;
     }
     if (priority_ != 0) {
       output.writeInt32(19, priority_);
+    }
+    if (deleteTime_ != null) {
+      output.writeMessage(20, getDeleteTime());
     }
     getUnknownFields().writeTo(output);
   }
@@ -873,6 +914,10 @@ private static final long serialVersionUID = 0L;
       size += com.google.protobuf.CodedOutputStream
         .computeInt32Size(19, priority_);
     }
+    if (deleteTime_ != null) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(20, getDeleteTime());
+    }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
     return size;
@@ -954,6 +999,11 @@ private static final long serialVersionUID = 0L;
     }
     if (getPriority()
         != other.getPriority()) return false;
+    if (hasDeleteTime() != other.hasDeleteTime()) return false;
+    if (hasDeleteTime()) {
+      if (!getDeleteTime()
+          .equals(other.getDeleteTime())) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -1030,6 +1080,10 @@ private static final long serialVersionUID = 0L;
     }
     hash = (37 * hash) + PRIORITY_FIELD_NUMBER;
     hash = (53 * hash) + getPriority();
+    if (hasDeleteTime()) {
+      hash = (37 * hash) + DELETE_TIME_FIELD_NUMBER;
+      hash = (53 * hash) + getDeleteTime().hashCode();
+    }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -1231,6 +1285,11 @@ private static final long serialVersionUID = 0L;
         waitingBuilder_ = null;
       }
       priority_ = 0;
+      deleteTime_ = null;
+      if (deleteTimeBuilder_ != null) {
+        deleteTimeBuilder_.dispose();
+        deleteTimeBuilder_ = null;
+      }
       return this;
     }
 
@@ -1358,6 +1417,11 @@ private static final long serialVersionUID = 0L;
       }
       if (((from_bitField0_ & 0x00040000) != 0)) {
         result.priority_ = priority_;
+      }
+      if (((from_bitField0_ & 0x00080000) != 0)) {
+        result.deleteTime_ = deleteTimeBuilder_ == null
+            ? deleteTime_
+            : deleteTimeBuilder_.build();
       }
       result.bitField0_ |= to_bitField0_;
     }
@@ -1516,6 +1580,9 @@ private static final long serialVersionUID = 0L;
       if (other.getPriority() != 0) {
         setPriority(other.getPriority());
       }
+      if (other.hasDeleteTime()) {
+        mergeDeleteTime(other.getDeleteTime());
+      }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
       return this;
@@ -1672,6 +1739,13 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00040000;
               break;
             } // case 152
+            case 162: {
+              input.readMessage(
+                  getDeleteTimeFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField0_ |= 0x00080000;
+              break;
+            } // case 162
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -4237,6 +4311,161 @@ private static final long serialVersionUID = 0L;
       priority_ = 0;
       onChanged();
       return this;
+    }
+
+    private com.google.protobuf.Timestamp deleteTime_;
+    private com.google.protobuf.SingleFieldBuilderV3<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> deleteTimeBuilder_;
+    /**
+     * <pre>
+     * When DeleteVersion deleted its files. Not set before.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp delete_time = 20 [json_name = "deleteTime"];</code>
+     * @return Whether the deleteTime field is set.
+     */
+    public boolean hasDeleteTime() {
+      return ((bitField0_ & 0x00080000) != 0);
+    }
+    /**
+     * <pre>
+     * When DeleteVersion deleted its files. Not set before.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp delete_time = 20 [json_name = "deleteTime"];</code>
+     * @return The deleteTime.
+     */
+    public com.google.protobuf.Timestamp getDeleteTime() {
+      if (deleteTimeBuilder_ == null) {
+        return deleteTime_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : deleteTime_;
+      } else {
+        return deleteTimeBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * When DeleteVersion deleted its files. Not set before.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp delete_time = 20 [json_name = "deleteTime"];</code>
+     */
+    public Builder setDeleteTime(com.google.protobuf.Timestamp value) {
+      if (deleteTimeBuilder_ == null) {
+        if (value == null) {
+          throw new NullPointerException();
+        }
+        deleteTime_ = value;
+      } else {
+        deleteTimeBuilder_.setMessage(value);
+      }
+      bitField0_ |= 0x00080000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * When DeleteVersion deleted its files. Not set before.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp delete_time = 20 [json_name = "deleteTime"];</code>
+     */
+    public Builder setDeleteTime(
+        com.google.protobuf.Timestamp.Builder builderForValue) {
+      if (deleteTimeBuilder_ == null) {
+        deleteTime_ = builderForValue.build();
+      } else {
+        deleteTimeBuilder_.setMessage(builderForValue.build());
+      }
+      bitField0_ |= 0x00080000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * When DeleteVersion deleted its files. Not set before.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp delete_time = 20 [json_name = "deleteTime"];</code>
+     */
+    public Builder mergeDeleteTime(com.google.protobuf.Timestamp value) {
+      if (deleteTimeBuilder_ == null) {
+        if (((bitField0_ & 0x00080000) != 0) &&
+          deleteTime_ != null &&
+          deleteTime_ != com.google.protobuf.Timestamp.getDefaultInstance()) {
+          getDeleteTimeBuilder().mergeFrom(value);
+        } else {
+          deleteTime_ = value;
+        }
+      } else {
+        deleteTimeBuilder_.mergeFrom(value);
+      }
+      bitField0_ |= 0x00080000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * When DeleteVersion deleted its files. Not set before.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp delete_time = 20 [json_name = "deleteTime"];</code>
+     */
+    public Builder clearDeleteTime() {
+      bitField0_ = (bitField0_ & ~0x00080000);
+      deleteTime_ = null;
+      if (deleteTimeBuilder_ != null) {
+        deleteTimeBuilder_.dispose();
+        deleteTimeBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * When DeleteVersion deleted its files. Not set before.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp delete_time = 20 [json_name = "deleteTime"];</code>
+     */
+    public com.google.protobuf.Timestamp.Builder getDeleteTimeBuilder() {
+      bitField0_ |= 0x00080000;
+      onChanged();
+      return getDeleteTimeFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * When DeleteVersion deleted its files. Not set before.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp delete_time = 20 [json_name = "deleteTime"];</code>
+     */
+    public com.google.protobuf.TimestampOrBuilder getDeleteTimeOrBuilder() {
+      if (deleteTimeBuilder_ != null) {
+        return deleteTimeBuilder_.getMessageOrBuilder();
+      } else {
+        return deleteTime_ == null ?
+            com.google.protobuf.Timestamp.getDefaultInstance() : deleteTime_;
+      }
+    }
+    /**
+     * <pre>
+     * When DeleteVersion deleted its files. Not set before.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp delete_time = 20 [json_name = "deleteTime"];</code>
+     */
+    private com.google.protobuf.SingleFieldBuilderV3<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> 
+        getDeleteTimeFieldBuilder() {
+      if (deleteTimeBuilder_ == null) {
+        deleteTimeBuilder_ = new com.google.protobuf.SingleFieldBuilderV3<
+            com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder>(
+                getDeleteTime(),
+                getParentForChildren(),
+                isClean());
+        deleteTime_ = null;
+      }
+      return deleteTimeBuilder_;
     }
     @java.lang.Override
     public final Builder setUnknownFields(

@@ -480,4 +480,31 @@ public interface VersionOrBuilder extends
    * @return The priority.
    */
   int getPriority();
+
+  /**
+   * <pre>
+   * When DeleteVersion deleted its files. Not set before.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp delete_time = 20 [json_name = "deleteTime"];</code>
+   * @return Whether the deleteTime field is set.
+   */
+  boolean hasDeleteTime();
+  /**
+   * <pre>
+   * When DeleteVersion deleted its files. Not set before.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp delete_time = 20 [json_name = "deleteTime"];</code>
+   * @return The deleteTime.
+   */
+  com.google.protobuf.Timestamp getDeleteTime();
+  /**
+   * <pre>
+   * When DeleteVersion deleted its files. Not set before.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp delete_time = 20 [json_name = "deleteTime"];</code>
+   */
+  com.google.protobuf.TimestampOrBuilder getDeleteTimeOrBuilder();
 }

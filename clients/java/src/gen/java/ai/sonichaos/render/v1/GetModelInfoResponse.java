@@ -372,6 +372,21 @@ java.lang.String defaultValue) {
     return supportsScore_;
   }
 
+  public static final int DRUMS_RERENDER_ENABLED_FIELD_NUMBER = 9;
+  private boolean drumsRerenderEnabled_ = false;
+  /**
+   * <pre>
+   * True if the operator allows RerenderStem for drums.
+   * </pre>
+   *
+   * <code>bool drums_rerender_enabled = 9 [json_name = "drumsRerenderEnabled"];</code>
+   * @return The drumsRerenderEnabled.
+   */
+  @java.lang.Override
+  public boolean getDrumsRerenderEnabled() {
+    return drumsRerenderEnabled_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -412,6 +427,9 @@ java.lang.String defaultValue) {
     }
     if (supportsScore_ != false) {
       output.writeBool(8, supportsScore_);
+    }
+    if (drumsRerenderEnabled_ != false) {
+      output.writeBool(9, drumsRerenderEnabled_);
     }
     getUnknownFields().writeTo(output);
   }
@@ -458,6 +476,10 @@ java.lang.String defaultValue) {
       size += com.google.protobuf.CodedOutputStream
         .computeBoolSize(8, supportsScore_);
     }
+    if (drumsRerenderEnabled_ != false) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeBoolSize(9, drumsRerenderEnabled_);
+    }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
     return size;
@@ -491,6 +513,8 @@ java.lang.String defaultValue) {
         != other.getSupportsLyrics()) return false;
     if (getSupportsScore()
         != other.getSupportsScore()) return false;
+    if (getDrumsRerenderEnabled()
+        != other.getDrumsRerenderEnabled()) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -526,6 +550,9 @@ java.lang.String defaultValue) {
     hash = (37 * hash) + SUPPORTS_SCORE_FIELD_NUMBER;
     hash = (53 * hash) + com.google.protobuf.Internal.hashBoolean(
         getSupportsScore());
+    hash = (37 * hash) + DRUMS_RERENDER_ENABLED_FIELD_NUMBER;
+    hash = (53 * hash) + com.google.protobuf.Internal.hashBoolean(
+        getDrumsRerenderEnabled());
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -695,6 +722,7 @@ java.lang.String defaultValue) {
       internalGetMutableFingerprint().clear();
       supportsLyrics_ = false;
       supportsScore_ = false;
+      drumsRerenderEnabled_ = false;
       return this;
     }
 
@@ -762,6 +790,9 @@ java.lang.String defaultValue) {
       }
       if (((from_bitField0_ & 0x00000080) != 0)) {
         result.supportsScore_ = supportsScore_;
+      }
+      if (((from_bitField0_ & 0x00000100) != 0)) {
+        result.drumsRerenderEnabled_ = drumsRerenderEnabled_;
       }
     }
 
@@ -860,6 +891,9 @@ java.lang.String defaultValue) {
       if (other.getSupportsScore() != false) {
         setSupportsScore(other.getSupportsScore());
       }
+      if (other.getDrumsRerenderEnabled() != false) {
+        setDrumsRerenderEnabled(other.getDrumsRerenderEnabled());
+      }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
       return this;
@@ -938,6 +972,11 @@ java.lang.String defaultValue) {
               bitField0_ |= 0x00000080;
               break;
             } // case 64
+            case 72: {
+              drumsRerenderEnabled_ = input.readBool();
+              bitField0_ |= 0x00000100;
+              break;
+            } // case 72
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -1778,6 +1817,50 @@ java.lang.String defaultValue) {
     public Builder clearSupportsScore() {
       bitField0_ = (bitField0_ & ~0x00000080);
       supportsScore_ = false;
+      onChanged();
+      return this;
+    }
+
+    private boolean drumsRerenderEnabled_ ;
+    /**
+     * <pre>
+     * True if the operator allows RerenderStem for drums.
+     * </pre>
+     *
+     * <code>bool drums_rerender_enabled = 9 [json_name = "drumsRerenderEnabled"];</code>
+     * @return The drumsRerenderEnabled.
+     */
+    @java.lang.Override
+    public boolean getDrumsRerenderEnabled() {
+      return drumsRerenderEnabled_;
+    }
+    /**
+     * <pre>
+     * True if the operator allows RerenderStem for drums.
+     * </pre>
+     *
+     * <code>bool drums_rerender_enabled = 9 [json_name = "drumsRerenderEnabled"];</code>
+     * @param value The drumsRerenderEnabled to set.
+     * @return This builder for chaining.
+     */
+    public Builder setDrumsRerenderEnabled(boolean value) {
+      
+      drumsRerenderEnabled_ = value;
+      bitField0_ |= 0x00000100;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * True if the operator allows RerenderStem for drums.
+     * </pre>
+     *
+     * <code>bool drums_rerender_enabled = 9 [json_name = "drumsRerenderEnabled"];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearDrumsRerenderEnabled() {
+      bitField0_ = (bitField0_ & ~0x00000100);
+      drumsRerenderEnabled_ = false;
       onChanged();
       return this;
     }

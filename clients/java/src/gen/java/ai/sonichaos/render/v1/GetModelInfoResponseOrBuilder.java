@@ -184,4 +184,14 @@ java.lang.String defaultValue);
    * @return The supportsScore.
    */
   boolean getSupportsScore();
+
+  /**
+   * <pre>
+   * True if the operator allows RerenderStem for drums.
+   * </pre>
+   *
+   * <code>bool drums_rerender_enabled = 9 [json_name = "drumsRerenderEnabled"];</code>
+   * @return The drumsRerenderEnabled.
+   */
+  boolean getDrumsRerenderEnabled();
 }

@@ -35,6 +35,31 @@ public final class Render {
     com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
       internal_static_sonichaos_render_v1_RerenderStemResponse_fieldAccessorTable;
   static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_sonichaos_render_v1_AnalyzePromptRequest_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_sonichaos_render_v1_AnalyzePromptRequest_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_sonichaos_render_v1_RecognizedValue_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_sonichaos_render_v1_RecognizedValue_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_sonichaos_render_v1_AnalyzePromptResponse_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_sonichaos_render_v1_AnalyzePromptResponse_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_sonichaos_render_v1_EstimateRenderRequest_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_sonichaos_render_v1_EstimateRenderRequest_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_sonichaos_render_v1_EstimateRenderResponse_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_sonichaos_render_v1_EstimateRenderResponse_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
     internal_static_sonichaos_render_v1_Persona_descriptor;
   static final 
     com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
@@ -79,6 +104,16 @@ public final class Render {
   static final 
     com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
       internal_static_sonichaos_render_v1_CreatePersonaResponse_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_sonichaos_render_v1_DownloadPersonaClipRequest_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_sonichaos_render_v1_DownloadPersonaClipRequest_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_sonichaos_render_v1_DownloadPersonaClipResponse_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_sonichaos_render_v1_DownloadPersonaClipResponse_fieldAccessorTable;
   static final com.google.protobuf.Descriptors.Descriptor
     internal_static_sonichaos_render_v1_DeletePersonaRequest_descriptor;
   static final 
@@ -179,172 +214,209 @@ public final class Render {
   static {
     java.lang.String[] descriptorData = {
       "\n sonichaos/render/v1/render.proto\022\023soni" +
-      "chaos.render.v1\032\037google/protobuf/timesta" +
-      "mp.proto\032\035sonichaos/jobs/v1/brief.proto\032" +
-      "\033sonichaos/jobs/v1/job.proto\"\200\001\n\023CreateR" +
-      "enderRequest\022\035\n\nrequest_id\030\001 \001(\tR\treques" +
-      "tId\022.\n\005brief\030\002 \001(\0132\030.sonichaos.jobs.v1.B" +
-      "riefR\005brief\022\032\n\010priority\030\003 \001(\005R\010priority\"" +
-      "@\n\024CreateRenderResponse\022(\n\003job\030\001 \001(\0132\026.s" +
-      "onichaos.jobs.v1.JobR\003job\"\244\004\n\023RerenderSt" +
-      "emRequest\022\035\n\nrequest_id\030\001 \001(\tR\trequestId" +
-      "\022\025\n\006job_id\030\002 \001(\tR\005jobId\022!\n\014base_version\030" +
-      "\003 \001(\rR\013baseVersion\022+\n\004stem\030\004 \001(\0162\027.sonic" +
-      "haos.jobs.v1.StemR\004stem\022\035\n\npersona_id\030\005 " +
-      "\001(\tR\tpersonaId\022\026\n\006prompt\030\006 \001(\tR\006prompt\022\027" +
-      "\n\004seed\030\007 \001(\rH\001R\004seed\210\001\001\022\035\n\nfrom_noise\030\010 " +
-      "\001(\010R\tfromNoise\022\032\n\010strength\030\t \001(\001R\010streng" +
-      "th\022\031\n\010from_bar\030\n \001(\rR\007fromBar\022\025\n\006to_bar\030" +
-      "\013 \001(\rR\005toBar\022\037\n\013allow_drift\030\014 \001(\010R\nallow" +
-      "Drift\022\022\n\003bpm\030\r \001(\001H\000R\003bpm\022:\n\ttempo_map\030\016" +
-      " \001(\0132\033.sonichaos.jobs.v1.TempoMapH\000R\010tem" +
-      "poMap\022\020\n\003key\030\017 \001(\tR\003key\022\031\n\010new_part\030\020 \001(" +
-      "\010R\007newPart\022\032\n\010priority\030\021 \001(\005R\010priorityB\007" +
-      "\n\005tempoB\007\n\005_seed\"Z\n\024RerenderStemResponse" +
-      "\022(\n\003job\030\001 \001(\0132\026.sonichaos.jobs.v1.JobR\003j" +
-      "ob\022\030\n\007version\030\002 \001(\rR\007version\"\357\001\n\007Persona" +
-      "\022\016\n\002id\030\001 \001(\tR\002id\022\026\n\006prefix\030\002 \001(\tR\006prefix" +
-      "\022\034\n\tembedding\030\003 \003(\002R\tembedding\022\037\n\013clip_s" +
-      "ha256\030\004 \003(\tR\nclipSha256\022\031\n\010built_in\030\005 \001(" +
-      "\010R\007builtIn\022;\n\013create_time\030\006 \001(\0132\032.google" +
-      ".protobuf.TimestampR\ncreateTime\022%\n\016encod" +
-      "er_sha256\030\007 \001(\tR\rencoderSha256\"Q\n\023ListPe" +
-      "rsonasRequest\022\033\n\tpage_size\030\001 \001(\rR\010pageSi" +
-      "ze\022\035\n\npage_token\030\002 \001(\tR\tpageToken\"x\n\024Lis" +
-      "tPersonasResponse\0228\n\010personas\030\001 \003(\0132\034.so" +
-      "nichaos.render.v1.PersonaR\010personas\022&\n\017n" +
-      "ext_page_token\030\002 \001(\tR\rnextPageToken\"2\n\021G" +
-      "etPersonaRequest\022\035\n\npersona_id\030\001 \001(\tR\tpe" +
-      "rsonaId\"L\n\022GetPersonaResponse\0226\n\007persona" +
-      "\030\001 \001(\0132\034.sonichaos.render.v1.PersonaR\007pe" +
-      "rsona\"g\n\rPersonaHeader\022\035\n\npersona_id\030\001 \001" +
-      "(\tR\tpersonaId\022\026\n\006prefix\030\002 \001(\tR\006prefix\022\037\n" +
-      "\013clip_sha256\030\003 \003(\tR\nclipSha256\">\n\tClipCh" +
-      "unk\022\035\n\nclip_index\030\001 \001(\rR\tclipIndex\022\022\n\004da" +
-      "ta\030\002 \001(\014R\004data\"\224\001\n\024CreatePersonaRequest\022" +
-      "<\n\006header\030\001 \001(\0132\".sonichaos.render.v1.Pe" +
-      "rsonaHeaderH\000R\006header\0226\n\005chunk\030\002 \001(\0132\036.s" +
-      "onichaos.render.v1.ClipChunkH\000R\005chunkB\006\n" +
-      "\004part\"O\n\025CreatePersonaResponse\0226\n\007person" +
-      "a\030\001 \001(\0132\034.sonichaos.render.v1.PersonaR\007p" +
-      "ersona\"5\n\024DeletePersonaRequest\022\035\n\nperson" +
-      "a_id\030\001 \001(\tR\tpersonaId\"\027\n\025DeletePersonaRe" +
-      "sponse\"\303\002\n\010AuditRow\022\032\n\010sequence\030\001 \001(\004R\010s" +
-      "equence\022\025\n\006job_id\030\002 \001(\tR\005jobId\022\030\n\007versio" +
-      "n\030\003 \001(\rR\007version\022\022\n\004kind\030\004 \001(\tR\004kind\022\033\n\t" +
-      "body_json\030\005 \001(\tR\010bodyJson\022\026\n\006prompt\030\006 \001(" +
-      "\tR\006prompt\022\'\n\017previous_digest\030\007 \001(\tR\016prev" +
-      "iousDigest\022\026\n\006digest\030\010 \001(\tR\006digest\022;\n\013cr" +
-      "eate_time\030\t \001(\0132\032.google.protobuf.Timest" +
-      "ampR\ncreateTime\022#\n\rpersonal_json\030\n \001(\tR\014" +
-      "personalJson\"i\n\024ListAuditRowsRequest\022\025\n\006" +
-      "job_id\030\001 \001(\tR\005jobId\022\033\n\tpage_size\030\002 \001(\rR\010" +
-      "pageSize\022\035\n\npage_token\030\003 \001(\tR\tpageToken\"" +
-      "r\n\025ListAuditRowsResponse\0221\n\004rows\030\001 \003(\0132\035" +
-      ".sonichaos.render.v1.AuditRowR\004rows\022&\n\017n" +
-      "ext_page_token\030\002 \001(\tR\rnextPageToken\"_\n\027V" +
-      "erifyAuditChainRequest\022#\n\rhead_sequence\030" +
-      "\001 \001(\004R\014headSequence\022\037\n\013head_digest\030\002 \001(\t" +
-      "R\nheadDigest\"\271\001\n\030VerifyAuditChainRespons" +
-      "e\022\026\n\006intact\030\001 \001(\010R\006intact\022\'\n\017broken_sequ" +
-      "ence\030\002 \001(\004R\016brokenSequence\022\026\n\006detail\030\003 \001" +
-      "(\tR\006detail\022#\n\rhead_sequence\030\004 \001(\004R\014headS" +
-      "equence\022\037\n\013head_digest\030\005 \001(\tR\nheadDigest" +
-      "\"D\n\025GetDriftReportRequest\022+\n\004stem\030\001 \001(\0162" +
-      "\027.sonichaos.jobs.v1.StemR\004stem\"\242\004\n\rMeasu" +
-      "redDrift\022\025\n\006job_id\030\001 \001(\tR\005jobId\022\030\n\007versi" +
-      "on\030\002 \001(\rR\007version\022#\n\rwithin_limits\030\003 \001(\010" +
-      "R\014withinLimits\022\032\n\010accepted\030\004 \001(\010R\010accept" +
-      "ed\022\036\n\nmeasurable\030\005 \001(\010R\nmeasurable\022 \n\tme" +
-      "dian_ms\030\006 \001(\001H\000R\010medianMs\210\001\001\022\032\n\006p95_ms\030\007" +
-      " \001(\001H\001R\005p95Ms\210\001\001\0222\n\023slope_ms_per_minute\030" +
-      "\010 \001(\001H\002R\020slopeMsPerMinute\210\001\001\022(\n\rmatched_" +
-      "share\030\t \001(\001H\003R\014matchedShare\210\001\001\022\034\n\tuncoun" +
-      "ted\030\n \001(\010R\tuncounted\022=\n\031slope_error_ms_p" +
-      "er_minute\030\013 \001(\001H\004R\025slopeErrorMsPerMinute" +
-      "\210\001\001\022%\n\016judged_against\030\014 \001(\tR\rjudgedAgain" +
-      "stB\014\n\n_median_msB\t\n\007_p95_msB\026\n\024_slope_ms" +
-      "_per_minuteB\020\n\016_matched_shareB\034\n\032_slope_" +
-      "error_ms_per_minute\"\220\002\n\026GetDriftReportRe" +
-      "sponse\022+\n\004stem\030\001 \001(\0162\027.sonichaos.jobs.v1" +
-      ".StemR\004stem\022:\n\006drifts\030\002 \003(\0132\".sonichaos." +
-      "render.v1.MeasuredDriftR\006drifts\022.\n\023withi" +
-      "n_limits_count\030\003 \001(\rR\021withinLimitsCount\022" +
-      "#\n\rthreshold_met\030\004 \001(\010R\014thresholdMet\022\033\n\t" +
-      "min_count\030\005 \001(\rR\010minCount\022\033\n\tmin_share\030\006" +
-      " \001(\001R\010minShare\"D\n\021ReplayTakeRequest\022\025\n\006j" +
-      "ob_id\030\001 \001(\tR\005jobId\022\030\n\007version\030\002 \001(\rR\007ver" +
-      "sion\"\307\003\n\022ReplayTakeResponse\022<\n\007outcome\030\001" +
-      " \001(\0162\".sonichaos.render.v1.ReplayOutcome" +
-      "R\007outcome\022,\n\017difference_dbfs\030\002 \001(\001H\000R\016di" +
-      "fferenceDbfs\210\001\001\022#\n\rstored_sha256\030\003 \001(\tR\014" +
-      "storedSha256\022\'\n\017replayed_sha256\030\004 \001(\tR\016r" +
-      "eplayedSha256\0227\n\027fingerprint_differences" +
-      "\030\005 \003(\tR\026fingerprintDifferences\0229\n\026spectr" +
-      "al_difference_db\030\006 \001(\001H\001R\024spectralDiffer" +
-      "enceDb\210\001\001\0229\n\026loudness_difference_lu\030\007 \001(" +
-      "\001H\002R\024loudnessDifferenceLu\210\001\001B\022\n\020_differe" +
-      "nce_dbfsB\031\n\027_spectral_difference_dbB\031\n\027_" +
-      "loudness_difference_lu\"+\n\022ErasePromptReq" +
-      "uest\022\025\n\006job_id\030\001 \001(\tR\005jobId\"\203\001\n\023ErasePro" +
-      "mptResponse\022\035\n\naudit_rows\030\001 \001(\rR\tauditRo" +
-      "ws\022(\n\020keys_with_prompt\030\002 \003(\tR\016keysWithPr" +
-      "ompt\022#\n\rpurge_pending\030\003 \001(\010R\014purgePendin" +
-      "g\"\025\n\023GetModelInfoRequest\"Y\n\013ModelDigest\022" +
-      "\022\n\004role\030\001 \001(\tR\004role\022\026\n\006sha256\030\002 \001(\tR\006sha" +
-      "256\022\036\n\nparameters\030\003 \001(\004R\nparameters\"\256\003\n\024" +
-      "GetModelInfoResponse\022\022\n\004name\030\001 \001(\tR\004name" +
-      "\022\030\n\007licence\030\002 \001(\tR\007licence\0228\n\006models\030\003 \003" +
-      "(\0132 .sonichaos.render.v1.ModelDigestR\006mo" +
-      "dels\022\037\n\013min_seconds\030\004 \001(\001R\nminSeconds\022\037\n" +
-      "\013max_seconds\030\005 \001(\001R\nmaxSeconds\022\\\n\013finger" +
-      "print\030\006 \003(\0132:.sonichaos.render.v1.GetMod" +
-      "elInfoResponse.FingerprintEntryR\013fingerp" +
-      "rint\022\'\n\017supports_lyrics\030\007 \001(\010R\016supportsL" +
-      "yrics\022%\n\016supports_score\030\010 \001(\010R\rsupportsS" +
-      "core\032>\n\020FingerprintEntry\022\020\n\003key\030\001 \001(\tR\003k" +
-      "ey\022\024\n\005value\030\002 \001(\tR\005value:\0028\001*\201\001\n\rReplayO" +
-      "utcome\022\036\n\032REPLAY_OUTCOME_UNSPECIFIED\020\000\022\030" +
-      "\n\024REPLAY_OUTCOME_EXACT\020\001\022\030\n\024REPLAY_OUTCO" +
-      "ME_CLOSE\020\002\022\034\n\030REPLAY_OUTCOME_DIFFERENT\020\003" +
-      "2\361\t\n\rRenderService\022e\n\014CreateRender\022(.son" +
-      "ichaos.render.v1.CreateRenderRequest\032).s" +
-      "onichaos.render.v1.CreateRenderResponse\"" +
-      "\000\022e\n\014RerenderStem\022(.sonichaos.render.v1." +
-      "RerenderStemRequest\032).sonichaos.render.v" +
-      "1.RerenderStemResponse\"\000\022e\n\014ListPersonas" +
-      "\022(.sonichaos.render.v1.ListPersonasReque" +
-      "st\032).sonichaos.render.v1.ListPersonasRes" +
-      "ponse\"\000\022_\n\nGetPersona\022&.sonichaos.render" +
-      ".v1.GetPersonaRequest\032\'.sonichaos.render" +
-      ".v1.GetPersonaResponse\"\000\022j\n\rCreatePerson" +
-      "a\022).sonichaos.render.v1.CreatePersonaReq" +
-      "uest\032*.sonichaos.render.v1.CreatePersona" +
-      "Response\"\000(\001\022h\n\rDeletePersona\022).sonichao" +
-      "s.render.v1.DeletePersonaRequest\032*.sonic" +
-      "haos.render.v1.DeletePersonaResponse\"\000\022h" +
-      "\n\rListAuditRows\022).sonichaos.render.v1.Li" +
-      "stAuditRowsRequest\032*.sonichaos.render.v1" +
-      ".ListAuditRowsResponse\"\000\022q\n\020VerifyAuditC" +
-      "hain\022,.sonichaos.render.v1.VerifyAuditCh" +
-      "ainRequest\032-.sonichaos.render.v1.VerifyA" +
-      "uditChainResponse\"\000\022k\n\016GetDriftReport\022*." +
-      "sonichaos.render.v1.GetDriftReportReques" +
-      "t\032+.sonichaos.render.v1.GetDriftReportRe" +
-      "sponse\"\000\022_\n\nReplayTake\022&.sonichaos.rende" +
-      "r.v1.ReplayTakeRequest\032\'.sonichaos.rende" +
-      "r.v1.ReplayTakeResponse\"\000\022b\n\013ErasePrompt" +
-      "\022\'.sonichaos.render.v1.ErasePromptReques" +
-      "t\032(.sonichaos.render.v1.ErasePromptRespo" +
-      "nse\"\000\022e\n\014GetModelInfo\022(.sonichaos.render" +
-      ".v1.GetModelInfoRequest\032).sonichaos.rend" +
-      "er.v1.GetModelInfoResponse\"\000BP\n\026ai.sonic" +
-      "haos.render.v1P\001Z4sonichaos.ai/client/ge" +
-      "n/sonichaos/render/v1;renderv1b\006proto3"
+      "chaos.render.v1\032\036google/protobuf/duratio" +
+      "n.proto\032\037google/protobuf/timestamp.proto" +
+      "\032\035sonichaos/jobs/v1/brief.proto\032\033sonicha" +
+      "os/jobs/v1/job.proto\"\200\001\n\023CreateRenderReq" +
+      "uest\022\035\n\nrequest_id\030\001 \001(\tR\trequestId\022.\n\005b" +
+      "rief\030\002 \001(\0132\030.sonichaos.jobs.v1.BriefR\005br" +
+      "ief\022\032\n\010priority\030\003 \001(\005R\010priority\"@\n\024Creat" +
+      "eRenderResponse\022(\n\003job\030\001 \001(\0132\026.sonichaos" +
+      ".jobs.v1.JobR\003job\"\244\004\n\023RerenderStemReques" +
+      "t\022\035\n\nrequest_id\030\001 \001(\tR\trequestId\022\025\n\006job_" +
+      "id\030\002 \001(\tR\005jobId\022!\n\014base_version\030\003 \001(\rR\013b" +
+      "aseVersion\022+\n\004stem\030\004 \001(\0162\027.sonichaos.job" +
+      "s.v1.StemR\004stem\022\035\n\npersona_id\030\005 \001(\tR\tper" +
+      "sonaId\022\026\n\006prompt\030\006 \001(\tR\006prompt\022\027\n\004seed\030\007" +
+      " \001(\rH\001R\004seed\210\001\001\022\035\n\nfrom_noise\030\010 \001(\010R\tfro" +
+      "mNoise\022\032\n\010strength\030\t \001(\001R\010strength\022\031\n\010fr" +
+      "om_bar\030\n \001(\rR\007fromBar\022\025\n\006to_bar\030\013 \001(\rR\005t" +
+      "oBar\022\037\n\013allow_drift\030\014 \001(\010R\nallowDrift\022\022\n" +
+      "\003bpm\030\r \001(\001H\000R\003bpm\022:\n\ttempo_map\030\016 \001(\0132\033.s" +
+      "onichaos.jobs.v1.TempoMapH\000R\010tempoMap\022\020\n" +
+      "\003key\030\017 \001(\tR\003key\022\031\n\010new_part\030\020 \001(\010R\007newPa" +
+      "rt\022\032\n\010priority\030\021 \001(\005R\010priorityB\007\n\005tempoB" +
+      "\007\n\005_seed\"Z\n\024RerenderStemResponse\022(\n\003job\030" +
+      "\001 \001(\0132\026.sonichaos.jobs.v1.JobR\003job\022\030\n\007ve" +
+      "rsion\030\002 \001(\rR\007version\".\n\024AnalyzePromptReq" +
+      "uest\022\026\n\006prompt\030\001 \001(\tR\006prompt\"S\n\017Recogniz" +
+      "edValue\022\024\n\005value\030\001 \001(\tR\005value\022\022\n\004text\030\002 " +
+      "\001(\tR\004text\022\026\n\006listed\030\003 \001(\010R\006listed\"\347\002\n\025An" +
+      "alyzePromptResponse\022N\n\017instrumentation\030\001" +
+      " \003(\0132$.sonichaos.render.v1.RecognizedVal" +
+      "ueR\017instrumentation\0228\n\004mood\030\002 \001(\0132$.soni" +
+      "chaos.render.v1.RecognizedValueR\004mood\022:\n" +
+      "\005tempo\030\003 \001(\0132$.sonichaos.render.v1.Recog" +
+      "nizedValueR\005tempo\022\034\n\007min_bpm\030\004 \001(\001H\000R\006mi" +
+      "nBpm\210\001\001\022\034\n\007max_bpm\030\005 \001(\001H\001R\006maxBpm\210\001\001\022\020\n" +
+      "\003key\030\006 \001(\tR\003key\022\"\n\014instrumental\030\007 \001(\010R\014i" +
+      "nstrumentalB\n\n\010_min_bpmB\n\n\010_max_bpm\"G\n\025E" +
+      "stimateRenderRequest\022\030\n\007seconds\030\001 \001(\001R\007s" +
+      "econds\022\024\n\005stems\030\002 \001(\010R\005stems\"\323\001\n\026Estimat" +
+      "eRenderResponse\022%\n\016versions_ahead\030\001 \001(\rR" +
+      "\rversionsAhead\022H\n\022estimated_end_time\030\002 \001" +
+      "(\0132\032.google.protobuf.TimestampR\020estimate" +
+      "dEndTime\022H\n\022estimated_duration\030\003 \001(\0132\031.g" +
+      "oogle.protobuf.DurationR\021estimatedDurati" +
+      "on\"\357\001\n\007Persona\022\016\n\002id\030\001 \001(\tR\002id\022\026\n\006prefix" +
+      "\030\002 \001(\tR\006prefix\022\034\n\tembedding\030\003 \003(\002R\tembed" +
+      "ding\022\037\n\013clip_sha256\030\004 \003(\tR\nclipSha256\022\031\n" +
+      "\010built_in\030\005 \001(\010R\007builtIn\022;\n\013create_time\030" +
+      "\006 \001(\0132\032.google.protobuf.TimestampR\ncreat" +
+      "eTime\022%\n\016encoder_sha256\030\007 \001(\tR\rencoderSh" +
+      "a256\"Q\n\023ListPersonasRequest\022\033\n\tpage_size" +
+      "\030\001 \001(\rR\010pageSize\022\035\n\npage_token\030\002 \001(\tR\tpa" +
+      "geToken\"x\n\024ListPersonasResponse\0228\n\010perso" +
+      "nas\030\001 \003(\0132\034.sonichaos.render.v1.PersonaR" +
+      "\010personas\022&\n\017next_page_token\030\002 \001(\tR\rnext" +
+      "PageToken\"2\n\021GetPersonaRequest\022\035\n\nperson" +
+      "a_id\030\001 \001(\tR\tpersonaId\"L\n\022GetPersonaRespo" +
+      "nse\0226\n\007persona\030\001 \001(\0132\034.sonichaos.render." +
+      "v1.PersonaR\007persona\"g\n\rPersonaHeader\022\035\n\n" +
+      "persona_id\030\001 \001(\tR\tpersonaId\022\026\n\006prefix\030\002 " +
+      "\001(\tR\006prefix\022\037\n\013clip_sha256\030\003 \003(\tR\nclipSh" +
+      "a256\">\n\tClipChunk\022\035\n\nclip_index\030\001 \001(\rR\tc" +
+      "lipIndex\022\022\n\004data\030\002 \001(\014R\004data\"\224\001\n\024CreateP" +
+      "ersonaRequest\022<\n\006header\030\001 \001(\0132\".sonichao" +
+      "s.render.v1.PersonaHeaderH\000R\006header\0226\n\005c" +
+      "hunk\030\002 \001(\0132\036.sonichaos.render.v1.ClipChu" +
+      "nkH\000R\005chunkB\006\n\004part\"O\n\025CreatePersonaResp" +
+      "onse\0226\n\007persona\030\001 \001(\0132\034.sonichaos.render" +
+      ".v1.PersonaR\007persona\"Z\n\032DownloadPersonaC" +
+      "lipRequest\022\035\n\npersona_id\030\001 \001(\tR\tpersonaI" +
+      "d\022\035\n\nclip_index\030\002 \001(\rR\tclipIndex\"o\n\033Down" +
+      "loadPersonaClipResponse\022\022\n\004data\030\001 \001(\014R\004d" +
+      "ata\022\035\n\nmedia_type\030\002 \001(\tR\tmediaType\022\035\n\nsi" +
+      "ze_bytes\030\003 \001(\004R\tsizeBytes\"5\n\024DeletePerso" +
+      "naRequest\022\035\n\npersona_id\030\001 \001(\tR\tpersonaId" +
+      "\"\027\n\025DeletePersonaResponse\"\303\002\n\010AuditRow\022\032" +
+      "\n\010sequence\030\001 \001(\004R\010sequence\022\025\n\006job_id\030\002 \001" +
+      "(\tR\005jobId\022\030\n\007version\030\003 \001(\rR\007version\022\022\n\004k" +
+      "ind\030\004 \001(\tR\004kind\022\033\n\tbody_json\030\005 \001(\tR\010body" +
+      "Json\022\026\n\006prompt\030\006 \001(\tR\006prompt\022\'\n\017previous" +
+      "_digest\030\007 \001(\tR\016previousDigest\022\026\n\006digest\030" +
+      "\010 \001(\tR\006digest\022;\n\013create_time\030\t \001(\0132\032.goo" +
+      "gle.protobuf.TimestampR\ncreateTime\022#\n\rpe" +
+      "rsonal_json\030\n \001(\tR\014personalJson\"i\n\024ListA" +
+      "uditRowsRequest\022\025\n\006job_id\030\001 \001(\tR\005jobId\022\033" +
+      "\n\tpage_size\030\002 \001(\rR\010pageSize\022\035\n\npage_toke" +
+      "n\030\003 \001(\tR\tpageToken\"r\n\025ListAuditRowsRespo" +
+      "nse\0221\n\004rows\030\001 \003(\0132\035.sonichaos.render.v1." +
+      "AuditRowR\004rows\022&\n\017next_page_token\030\002 \001(\tR" +
+      "\rnextPageToken\"_\n\027VerifyAuditChainReques" +
+      "t\022#\n\rhead_sequence\030\001 \001(\004R\014headSequence\022\037" +
+      "\n\013head_digest\030\002 \001(\tR\nheadDigest\"\271\001\n\030Veri" +
+      "fyAuditChainResponse\022\026\n\006intact\030\001 \001(\010R\006in" +
+      "tact\022\'\n\017broken_sequence\030\002 \001(\004R\016brokenSeq" +
+      "uence\022\026\n\006detail\030\003 \001(\tR\006detail\022#\n\rhead_se" +
+      "quence\030\004 \001(\004R\014headSequence\022\037\n\013head_diges" +
+      "t\030\005 \001(\tR\nheadDigest\"D\n\025GetDriftReportReq" +
+      "uest\022+\n\004stem\030\001 \001(\0162\027.sonichaos.jobs.v1.S" +
+      "temR\004stem\"\242\004\n\rMeasuredDrift\022\025\n\006job_id\030\001 " +
+      "\001(\tR\005jobId\022\030\n\007version\030\002 \001(\rR\007version\022#\n\r" +
+      "within_limits\030\003 \001(\010R\014withinLimits\022\032\n\010acc" +
+      "epted\030\004 \001(\010R\010accepted\022\036\n\nmeasurable\030\005 \001(" +
+      "\010R\nmeasurable\022 \n\tmedian_ms\030\006 \001(\001H\000R\010medi" +
+      "anMs\210\001\001\022\032\n\006p95_ms\030\007 \001(\001H\001R\005p95Ms\210\001\001\0222\n\023s" +
+      "lope_ms_per_minute\030\010 \001(\001H\002R\020slopeMsPerMi" +
+      "nute\210\001\001\022(\n\rmatched_share\030\t \001(\001H\003R\014matche" +
+      "dShare\210\001\001\022\034\n\tuncounted\030\n \001(\010R\tuncounted\022" +
+      "=\n\031slope_error_ms_per_minute\030\013 \001(\001H\004R\025sl" +
+      "opeErrorMsPerMinute\210\001\001\022%\n\016judged_against" +
+      "\030\014 \001(\tR\rjudgedAgainstB\014\n\n_median_msB\t\n\007_" +
+      "p95_msB\026\n\024_slope_ms_per_minuteB\020\n\016_match" +
+      "ed_shareB\034\n\032_slope_error_ms_per_minute\"\220" +
+      "\002\n\026GetDriftReportResponse\022+\n\004stem\030\001 \001(\0162" +
+      "\027.sonichaos.jobs.v1.StemR\004stem\022:\n\006drifts" +
+      "\030\002 \003(\0132\".sonichaos.render.v1.MeasuredDri" +
+      "ftR\006drifts\022.\n\023within_limits_count\030\003 \001(\rR" +
+      "\021withinLimitsCount\022#\n\rthreshold_met\030\004 \001(" +
+      "\010R\014thresholdMet\022\033\n\tmin_count\030\005 \001(\rR\010minC" +
+      "ount\022\033\n\tmin_share\030\006 \001(\001R\010minShare\"D\n\021Rep" +
+      "layTakeRequest\022\025\n\006job_id\030\001 \001(\tR\005jobId\022\030\n" +
+      "\007version\030\002 \001(\rR\007version\"\307\003\n\022ReplayTakeRe" +
+      "sponse\022<\n\007outcome\030\001 \001(\0162\".sonichaos.rend" +
+      "er.v1.ReplayOutcomeR\007outcome\022,\n\017differen" +
+      "ce_dbfs\030\002 \001(\001H\000R\016differenceDbfs\210\001\001\022#\n\rst" +
+      "ored_sha256\030\003 \001(\tR\014storedSha256\022\'\n\017repla" +
+      "yed_sha256\030\004 \001(\tR\016replayedSha256\0227\n\027fing" +
+      "erprint_differences\030\005 \003(\tR\026fingerprintDi" +
+      "fferences\0229\n\026spectral_difference_db\030\006 \001(" +
+      "\001H\001R\024spectralDifferenceDb\210\001\001\0229\n\026loudness" +
+      "_difference_lu\030\007 \001(\001H\002R\024loudnessDifferen" +
+      "ceLu\210\001\001B\022\n\020_difference_dbfsB\031\n\027_spectral" +
+      "_difference_dbB\031\n\027_loudness_difference_l" +
+      "u\"+\n\022ErasePromptRequest\022\025\n\006job_id\030\001 \001(\tR" +
+      "\005jobId\"\203\001\n\023ErasePromptResponse\022\035\n\naudit_" +
+      "rows\030\001 \001(\rR\tauditRows\022(\n\020keys_with_promp" +
+      "t\030\002 \003(\tR\016keysWithPrompt\022#\n\rpurge_pending" +
+      "\030\003 \001(\010R\014purgePending\"\025\n\023GetModelInfoRequ" +
+      "est\"Y\n\013ModelDigest\022\022\n\004role\030\001 \001(\tR\004role\022\026" +
+      "\n\006sha256\030\002 \001(\tR\006sha256\022\036\n\nparameters\030\003 \001" +
+      "(\004R\nparameters\"\344\003\n\024GetModelInfoResponse\022" +
+      "\022\n\004name\030\001 \001(\tR\004name\022\030\n\007licence\030\002 \001(\tR\007li" +
+      "cence\0228\n\006models\030\003 \003(\0132 .sonichaos.render" +
+      ".v1.ModelDigestR\006models\022\037\n\013min_seconds\030\004" +
+      " \001(\001R\nminSeconds\022\037\n\013max_seconds\030\005 \001(\001R\nm" +
+      "axSeconds\022\\\n\013fingerprint\030\006 \003(\0132:.sonicha" +
+      "os.render.v1.GetModelInfoResponse.Finger" +
+      "printEntryR\013fingerprint\022\'\n\017supports_lyri" +
+      "cs\030\007 \001(\010R\016supportsLyrics\022%\n\016supports_sco" +
+      "re\030\010 \001(\010R\rsupportsScore\0224\n\026drums_rerende" +
+      "r_enabled\030\t \001(\010R\024drumsRerenderEnabled\032>\n" +
+      "\020FingerprintEntry\022\020\n\003key\030\001 \001(\tR\003key\022\024\n\005v" +
+      "alue\030\002 \001(\tR\005value:\0028\001*\201\001\n\rReplayOutcome\022" +
+      "\036\n\032REPLAY_OUTCOME_UNSPECIFIED\020\000\022\030\n\024REPLA" +
+      "Y_OUTCOME_EXACT\020\001\022\030\n\024REPLAY_OUTCOME_CLOS" +
+      "E\020\002\022\034\n\030REPLAY_OUTCOME_DIFFERENT\020\0032\306\014\n\rRe" +
+      "nderService\022e\n\014CreateRender\022(.sonichaos." +
+      "render.v1.CreateRenderRequest\032).sonichao" +
+      "s.render.v1.CreateRenderResponse\"\000\022e\n\014Re" +
+      "renderStem\022(.sonichaos.render.v1.Rerende" +
+      "rStemRequest\032).sonichaos.render.v1.Reren" +
+      "derStemResponse\"\000\022h\n\rAnalyzePrompt\022).son" +
+      "ichaos.render.v1.AnalyzePromptRequest\032*." +
+      "sonichaos.render.v1.AnalyzePromptRespons" +
+      "e\"\000\022k\n\016EstimateRender\022*.sonichaos.render" +
+      ".v1.EstimateRenderRequest\032+.sonichaos.re" +
+      "nder.v1.EstimateRenderResponse\"\000\022e\n\014List" +
+      "Personas\022(.sonichaos.render.v1.ListPerso" +
+      "nasRequest\032).sonichaos.render.v1.ListPer" +
+      "sonasResponse\"\000\022_\n\nGetPersona\022&.sonichao" +
+      "s.render.v1.GetPersonaRequest\032\'.sonichao" +
+      "s.render.v1.GetPersonaResponse\"\000\022j\n\rCrea" +
+      "tePersona\022).sonichaos.render.v1.CreatePe" +
+      "rsonaRequest\032*.sonichaos.render.v1.Creat" +
+      "ePersonaResponse\"\000(\001\022|\n\023DownloadPersonaC" +
+      "lip\022/.sonichaos.render.v1.DownloadPerson" +
+      "aClipRequest\0320.sonichaos.render.v1.Downl" +
+      "oadPersonaClipResponse\"\0000\001\022h\n\rDeletePers" +
+      "ona\022).sonichaos.render.v1.DeletePersonaR" +
+      "equest\032*.sonichaos.render.v1.DeletePerso" +
+      "naResponse\"\000\022h\n\rListAuditRows\022).sonichao" +
+      "s.render.v1.ListAuditRowsRequest\032*.sonic" +
+      "haos.render.v1.ListAuditRowsResponse\"\000\022q" +
+      "\n\020VerifyAuditChain\022,.sonichaos.render.v1" +
+      ".VerifyAuditChainRequest\032-.sonichaos.ren" +
+      "der.v1.VerifyAuditChainResponse\"\000\022k\n\016Get" +
+      "DriftReport\022*.sonichaos.render.v1.GetDri" +
+      "ftReportRequest\032+.sonichaos.render.v1.Ge" +
+      "tDriftReportResponse\"\000\022_\n\nReplayTake\022&.s" +
+      "onichaos.render.v1.ReplayTakeRequest\032\'.s" +
+      "onichaos.render.v1.ReplayTakeResponse\"\000\022" +
+      "b\n\013ErasePrompt\022\'.sonichaos.render.v1.Era" +
+      "sePromptRequest\032(.sonichaos.render.v1.Er" +
+      "asePromptResponse\"\000\022e\n\014GetModelInfo\022(.so" +
+      "nichaos.render.v1.GetModelInfoRequest\032)." +
+      "sonichaos.render.v1.GetModelInfoResponse" +
+      "\"\000BP\n\026ai.sonichaos.render.v1P\001Z4sonichao" +
+      "s.ai/client/gen/sonichaos/render/v1;rend" +
+      "erv1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
         new com.google.protobuf.Descriptors.FileDescriptor[] {
+          com.google.protobuf.DurationProto.getDescriptor(),
           com.google.protobuf.TimestampProto.getDescriptor(),
           ai.sonichaos.jobs.v1.BriefOuterClass.getDescriptor(),
           ai.sonichaos.jobs.v1.JobOuterClass.getDescriptor(),
@@ -373,168 +445,211 @@ public final class Render {
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_render_v1_RerenderStemResponse_descriptor,
         new java.lang.String[] { "Job", "Version", });
-    internal_static_sonichaos_render_v1_Persona_descriptor =
+    internal_static_sonichaos_render_v1_AnalyzePromptRequest_descriptor =
       getDescriptor().getMessageTypes().get(4);
+    internal_static_sonichaos_render_v1_AnalyzePromptRequest_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_sonichaos_render_v1_AnalyzePromptRequest_descriptor,
+        new java.lang.String[] { "Prompt", });
+    internal_static_sonichaos_render_v1_RecognizedValue_descriptor =
+      getDescriptor().getMessageTypes().get(5);
+    internal_static_sonichaos_render_v1_RecognizedValue_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_sonichaos_render_v1_RecognizedValue_descriptor,
+        new java.lang.String[] { "Value", "Text", "Listed", });
+    internal_static_sonichaos_render_v1_AnalyzePromptResponse_descriptor =
+      getDescriptor().getMessageTypes().get(6);
+    internal_static_sonichaos_render_v1_AnalyzePromptResponse_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_sonichaos_render_v1_AnalyzePromptResponse_descriptor,
+        new java.lang.String[] { "Instrumentation", "Mood", "Tempo", "MinBpm", "MaxBpm", "Key", "Instrumental", "MinBpm", "MaxBpm", });
+    internal_static_sonichaos_render_v1_EstimateRenderRequest_descriptor =
+      getDescriptor().getMessageTypes().get(7);
+    internal_static_sonichaos_render_v1_EstimateRenderRequest_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_sonichaos_render_v1_EstimateRenderRequest_descriptor,
+        new java.lang.String[] { "Seconds", "Stems", });
+    internal_static_sonichaos_render_v1_EstimateRenderResponse_descriptor =
+      getDescriptor().getMessageTypes().get(8);
+    internal_static_sonichaos_render_v1_EstimateRenderResponse_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_sonichaos_render_v1_EstimateRenderResponse_descriptor,
+        new java.lang.String[] { "VersionsAhead", "EstimatedEndTime", "EstimatedDuration", });
+    internal_static_sonichaos_render_v1_Persona_descriptor =
+      getDescriptor().getMessageTypes().get(9);
     internal_static_sonichaos_render_v1_Persona_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_render_v1_Persona_descriptor,
         new java.lang.String[] { "Id", "Prefix", "Embedding", "ClipSha256", "BuiltIn", "CreateTime", "EncoderSha256", });
     internal_static_sonichaos_render_v1_ListPersonasRequest_descriptor =
-      getDescriptor().getMessageTypes().get(5);
+      getDescriptor().getMessageTypes().get(10);
     internal_static_sonichaos_render_v1_ListPersonasRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_render_v1_ListPersonasRequest_descriptor,
         new java.lang.String[] { "PageSize", "PageToken", });
     internal_static_sonichaos_render_v1_ListPersonasResponse_descriptor =
-      getDescriptor().getMessageTypes().get(6);
+      getDescriptor().getMessageTypes().get(11);
     internal_static_sonichaos_render_v1_ListPersonasResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_render_v1_ListPersonasResponse_descriptor,
         new java.lang.String[] { "Personas", "NextPageToken", });
     internal_static_sonichaos_render_v1_GetPersonaRequest_descriptor =
-      getDescriptor().getMessageTypes().get(7);
+      getDescriptor().getMessageTypes().get(12);
     internal_static_sonichaos_render_v1_GetPersonaRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_render_v1_GetPersonaRequest_descriptor,
         new java.lang.String[] { "PersonaId", });
     internal_static_sonichaos_render_v1_GetPersonaResponse_descriptor =
-      getDescriptor().getMessageTypes().get(8);
+      getDescriptor().getMessageTypes().get(13);
     internal_static_sonichaos_render_v1_GetPersonaResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_render_v1_GetPersonaResponse_descriptor,
         new java.lang.String[] { "Persona", });
     internal_static_sonichaos_render_v1_PersonaHeader_descriptor =
-      getDescriptor().getMessageTypes().get(9);
+      getDescriptor().getMessageTypes().get(14);
     internal_static_sonichaos_render_v1_PersonaHeader_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_render_v1_PersonaHeader_descriptor,
         new java.lang.String[] { "PersonaId", "Prefix", "ClipSha256", });
     internal_static_sonichaos_render_v1_ClipChunk_descriptor =
-      getDescriptor().getMessageTypes().get(10);
+      getDescriptor().getMessageTypes().get(15);
     internal_static_sonichaos_render_v1_ClipChunk_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_render_v1_ClipChunk_descriptor,
         new java.lang.String[] { "ClipIndex", "Data", });
     internal_static_sonichaos_render_v1_CreatePersonaRequest_descriptor =
-      getDescriptor().getMessageTypes().get(11);
+      getDescriptor().getMessageTypes().get(16);
     internal_static_sonichaos_render_v1_CreatePersonaRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_render_v1_CreatePersonaRequest_descriptor,
         new java.lang.String[] { "Header", "Chunk", "Part", });
     internal_static_sonichaos_render_v1_CreatePersonaResponse_descriptor =
-      getDescriptor().getMessageTypes().get(12);
+      getDescriptor().getMessageTypes().get(17);
     internal_static_sonichaos_render_v1_CreatePersonaResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_render_v1_CreatePersonaResponse_descriptor,
         new java.lang.String[] { "Persona", });
+    internal_static_sonichaos_render_v1_DownloadPersonaClipRequest_descriptor =
+      getDescriptor().getMessageTypes().get(18);
+    internal_static_sonichaos_render_v1_DownloadPersonaClipRequest_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_sonichaos_render_v1_DownloadPersonaClipRequest_descriptor,
+        new java.lang.String[] { "PersonaId", "ClipIndex", });
+    internal_static_sonichaos_render_v1_DownloadPersonaClipResponse_descriptor =
+      getDescriptor().getMessageTypes().get(19);
+    internal_static_sonichaos_render_v1_DownloadPersonaClipResponse_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_sonichaos_render_v1_DownloadPersonaClipResponse_descriptor,
+        new java.lang.String[] { "Data", "MediaType", "SizeBytes", });
     internal_static_sonichaos_render_v1_DeletePersonaRequest_descriptor =
-      getDescriptor().getMessageTypes().get(13);
+      getDescriptor().getMessageTypes().get(20);
     internal_static_sonichaos_render_v1_DeletePersonaRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_render_v1_DeletePersonaRequest_descriptor,
         new java.lang.String[] { "PersonaId", });
     internal_static_sonichaos_render_v1_DeletePersonaResponse_descriptor =
-      getDescriptor().getMessageTypes().get(14);
+      getDescriptor().getMessageTypes().get(21);
     internal_static_sonichaos_render_v1_DeletePersonaResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_render_v1_DeletePersonaResponse_descriptor,
         new java.lang.String[] { });
     internal_static_sonichaos_render_v1_AuditRow_descriptor =
-      getDescriptor().getMessageTypes().get(15);
+      getDescriptor().getMessageTypes().get(22);
     internal_static_sonichaos_render_v1_AuditRow_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_render_v1_AuditRow_descriptor,
         new java.lang.String[] { "Sequence", "JobId", "Version", "Kind", "BodyJson", "Prompt", "PreviousDigest", "Digest", "CreateTime", "PersonalJson", });
     internal_static_sonichaos_render_v1_ListAuditRowsRequest_descriptor =
-      getDescriptor().getMessageTypes().get(16);
+      getDescriptor().getMessageTypes().get(23);
     internal_static_sonichaos_render_v1_ListAuditRowsRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_render_v1_ListAuditRowsRequest_descriptor,
         new java.lang.String[] { "JobId", "PageSize", "PageToken", });
     internal_static_sonichaos_render_v1_ListAuditRowsResponse_descriptor =
-      getDescriptor().getMessageTypes().get(17);
+      getDescriptor().getMessageTypes().get(24);
     internal_static_sonichaos_render_v1_ListAuditRowsResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_render_v1_ListAuditRowsResponse_descriptor,
         new java.lang.String[] { "Rows", "NextPageToken", });
     internal_static_sonichaos_render_v1_VerifyAuditChainRequest_descriptor =
-      getDescriptor().getMessageTypes().get(18);
+      getDescriptor().getMessageTypes().get(25);
     internal_static_sonichaos_render_v1_VerifyAuditChainRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_render_v1_VerifyAuditChainRequest_descriptor,
         new java.lang.String[] { "HeadSequence", "HeadDigest", });
     internal_static_sonichaos_render_v1_VerifyAuditChainResponse_descriptor =
-      getDescriptor().getMessageTypes().get(19);
+      getDescriptor().getMessageTypes().get(26);
     internal_static_sonichaos_render_v1_VerifyAuditChainResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_render_v1_VerifyAuditChainResponse_descriptor,
         new java.lang.String[] { "Intact", "BrokenSequence", "Detail", "HeadSequence", "HeadDigest", });
     internal_static_sonichaos_render_v1_GetDriftReportRequest_descriptor =
-      getDescriptor().getMessageTypes().get(20);
+      getDescriptor().getMessageTypes().get(27);
     internal_static_sonichaos_render_v1_GetDriftReportRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_render_v1_GetDriftReportRequest_descriptor,
         new java.lang.String[] { "Stem", });
     internal_static_sonichaos_render_v1_MeasuredDrift_descriptor =
-      getDescriptor().getMessageTypes().get(21);
+      getDescriptor().getMessageTypes().get(28);
     internal_static_sonichaos_render_v1_MeasuredDrift_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_render_v1_MeasuredDrift_descriptor,
         new java.lang.String[] { "JobId", "Version", "WithinLimits", "Accepted", "Measurable", "MedianMs", "P95Ms", "SlopeMsPerMinute", "MatchedShare", "Uncounted", "SlopeErrorMsPerMinute", "JudgedAgainst", "MedianMs", "P95Ms", "SlopeMsPerMinute", "MatchedShare", "SlopeErrorMsPerMinute", });
     internal_static_sonichaos_render_v1_GetDriftReportResponse_descriptor =
-      getDescriptor().getMessageTypes().get(22);
+      getDescriptor().getMessageTypes().get(29);
     internal_static_sonichaos_render_v1_GetDriftReportResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_render_v1_GetDriftReportResponse_descriptor,
         new java.lang.String[] { "Stem", "Drifts", "WithinLimitsCount", "ThresholdMet", "MinCount", "MinShare", });
     internal_static_sonichaos_render_v1_ReplayTakeRequest_descriptor =
-      getDescriptor().getMessageTypes().get(23);
+      getDescriptor().getMessageTypes().get(30);
     internal_static_sonichaos_render_v1_ReplayTakeRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_render_v1_ReplayTakeRequest_descriptor,
         new java.lang.String[] { "JobId", "Version", });
     internal_static_sonichaos_render_v1_ReplayTakeResponse_descriptor =
-      getDescriptor().getMessageTypes().get(24);
+      getDescriptor().getMessageTypes().get(31);
     internal_static_sonichaos_render_v1_ReplayTakeResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_render_v1_ReplayTakeResponse_descriptor,
         new java.lang.String[] { "Outcome", "DifferenceDbfs", "StoredSha256", "ReplayedSha256", "FingerprintDifferences", "SpectralDifferenceDb", "LoudnessDifferenceLu", "DifferenceDbfs", "SpectralDifferenceDb", "LoudnessDifferenceLu", });
     internal_static_sonichaos_render_v1_ErasePromptRequest_descriptor =
-      getDescriptor().getMessageTypes().get(25);
+      getDescriptor().getMessageTypes().get(32);
     internal_static_sonichaos_render_v1_ErasePromptRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_render_v1_ErasePromptRequest_descriptor,
         new java.lang.String[] { "JobId", });
     internal_static_sonichaos_render_v1_ErasePromptResponse_descriptor =
-      getDescriptor().getMessageTypes().get(26);
+      getDescriptor().getMessageTypes().get(33);
     internal_static_sonichaos_render_v1_ErasePromptResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_render_v1_ErasePromptResponse_descriptor,
         new java.lang.String[] { "AuditRows", "KeysWithPrompt", "PurgePending", });
     internal_static_sonichaos_render_v1_GetModelInfoRequest_descriptor =
-      getDescriptor().getMessageTypes().get(27);
+      getDescriptor().getMessageTypes().get(34);
     internal_static_sonichaos_render_v1_GetModelInfoRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_render_v1_GetModelInfoRequest_descriptor,
         new java.lang.String[] { });
     internal_static_sonichaos_render_v1_ModelDigest_descriptor =
-      getDescriptor().getMessageTypes().get(28);
+      getDescriptor().getMessageTypes().get(35);
     internal_static_sonichaos_render_v1_ModelDigest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_render_v1_ModelDigest_descriptor,
         new java.lang.String[] { "Role", "Sha256", "Parameters", });
     internal_static_sonichaos_render_v1_GetModelInfoResponse_descriptor =
-      getDescriptor().getMessageTypes().get(29);
+      getDescriptor().getMessageTypes().get(36);
     internal_static_sonichaos_render_v1_GetModelInfoResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_render_v1_GetModelInfoResponse_descriptor,
-        new java.lang.String[] { "Name", "Licence", "Models", "MinSeconds", "MaxSeconds", "Fingerprint", "SupportsLyrics", "SupportsScore", });
+        new java.lang.String[] { "Name", "Licence", "Models", "MinSeconds", "MaxSeconds", "Fingerprint", "SupportsLyrics", "SupportsScore", "DrumsRerenderEnabled", });
     internal_static_sonichaos_render_v1_GetModelInfoResponse_FingerprintEntry_descriptor =
       internal_static_sonichaos_render_v1_GetModelInfoResponse_descriptor.getNestedTypes().get(0);
     internal_static_sonichaos_render_v1_GetModelInfoResponse_FingerprintEntry_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_sonichaos_render_v1_GetModelInfoResponse_FingerprintEntry_descriptor,
         new java.lang.String[] { "Key", "Value", });
+    com.google.protobuf.DurationProto.getDescriptor();
     com.google.protobuf.TimestampProto.getDescriptor();
     ai.sonichaos.jobs.v1.BriefOuterClass.getDescriptor();
     ai.sonichaos.jobs.v1.JobOuterClass.getDescriptor();

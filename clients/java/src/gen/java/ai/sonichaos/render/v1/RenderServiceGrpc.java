@@ -80,6 +80,68 @@ public final class RenderServiceGrpc {
     return getRerenderStemMethod;
   }
 
+  private static volatile io.grpc.MethodDescriptor<ai.sonichaos.render.v1.AnalyzePromptRequest,
+      ai.sonichaos.render.v1.AnalyzePromptResponse> getAnalyzePromptMethod;
+
+  @io.grpc.stub.annotations.RpcMethod(
+      fullMethodName = SERVICE_NAME + '/' + "AnalyzePrompt",
+      requestType = ai.sonichaos.render.v1.AnalyzePromptRequest.class,
+      responseType = ai.sonichaos.render.v1.AnalyzePromptResponse.class,
+      methodType = io.grpc.MethodDescriptor.MethodType.UNARY)
+  public static io.grpc.MethodDescriptor<ai.sonichaos.render.v1.AnalyzePromptRequest,
+      ai.sonichaos.render.v1.AnalyzePromptResponse> getAnalyzePromptMethod() {
+    io.grpc.MethodDescriptor<ai.sonichaos.render.v1.AnalyzePromptRequest, ai.sonichaos.render.v1.AnalyzePromptResponse> getAnalyzePromptMethod;
+    if ((getAnalyzePromptMethod = RenderServiceGrpc.getAnalyzePromptMethod) == null) {
+      synchronized (RenderServiceGrpc.class) {
+        if ((getAnalyzePromptMethod = RenderServiceGrpc.getAnalyzePromptMethod) == null) {
+          RenderServiceGrpc.getAnalyzePromptMethod = getAnalyzePromptMethod =
+              io.grpc.MethodDescriptor.<ai.sonichaos.render.v1.AnalyzePromptRequest, ai.sonichaos.render.v1.AnalyzePromptResponse>newBuilder()
+              .setType(io.grpc.MethodDescriptor.MethodType.UNARY)
+              .setFullMethodName(generateFullMethodName(SERVICE_NAME, "AnalyzePrompt"))
+              .setSampledToLocalTracing(true)
+              .setRequestMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  ai.sonichaos.render.v1.AnalyzePromptRequest.getDefaultInstance()))
+              .setResponseMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  ai.sonichaos.render.v1.AnalyzePromptResponse.getDefaultInstance()))
+              .setSchemaDescriptor(new RenderServiceMethodDescriptorSupplier("AnalyzePrompt"))
+              .build();
+        }
+      }
+    }
+    return getAnalyzePromptMethod;
+  }
+
+  private static volatile io.grpc.MethodDescriptor<ai.sonichaos.render.v1.EstimateRenderRequest,
+      ai.sonichaos.render.v1.EstimateRenderResponse> getEstimateRenderMethod;
+
+  @io.grpc.stub.annotations.RpcMethod(
+      fullMethodName = SERVICE_NAME + '/' + "EstimateRender",
+      requestType = ai.sonichaos.render.v1.EstimateRenderRequest.class,
+      responseType = ai.sonichaos.render.v1.EstimateRenderResponse.class,
+      methodType = io.grpc.MethodDescriptor.MethodType.UNARY)
+  public static io.grpc.MethodDescriptor<ai.sonichaos.render.v1.EstimateRenderRequest,
+      ai.sonichaos.render.v1.EstimateRenderResponse> getEstimateRenderMethod() {
+    io.grpc.MethodDescriptor<ai.sonichaos.render.v1.EstimateRenderRequest, ai.sonichaos.render.v1.EstimateRenderResponse> getEstimateRenderMethod;
+    if ((getEstimateRenderMethod = RenderServiceGrpc.getEstimateRenderMethod) == null) {
+      synchronized (RenderServiceGrpc.class) {
+        if ((getEstimateRenderMethod = RenderServiceGrpc.getEstimateRenderMethod) == null) {
+          RenderServiceGrpc.getEstimateRenderMethod = getEstimateRenderMethod =
+              io.grpc.MethodDescriptor.<ai.sonichaos.render.v1.EstimateRenderRequest, ai.sonichaos.render.v1.EstimateRenderResponse>newBuilder()
+              .setType(io.grpc.MethodDescriptor.MethodType.UNARY)
+              .setFullMethodName(generateFullMethodName(SERVICE_NAME, "EstimateRender"))
+              .setSampledToLocalTracing(true)
+              .setRequestMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  ai.sonichaos.render.v1.EstimateRenderRequest.getDefaultInstance()))
+              .setResponseMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  ai.sonichaos.render.v1.EstimateRenderResponse.getDefaultInstance()))
+              .setSchemaDescriptor(new RenderServiceMethodDescriptorSupplier("EstimateRender"))
+              .build();
+        }
+      }
+    }
+    return getEstimateRenderMethod;
+  }
+
   private static volatile io.grpc.MethodDescriptor<ai.sonichaos.render.v1.ListPersonasRequest,
       ai.sonichaos.render.v1.ListPersonasResponse> getListPersonasMethod;
 
@@ -171,6 +233,37 @@ public final class RenderServiceGrpc {
       }
     }
     return getCreatePersonaMethod;
+  }
+
+  private static volatile io.grpc.MethodDescriptor<ai.sonichaos.render.v1.DownloadPersonaClipRequest,
+      ai.sonichaos.render.v1.DownloadPersonaClipResponse> getDownloadPersonaClipMethod;
+
+  @io.grpc.stub.annotations.RpcMethod(
+      fullMethodName = SERVICE_NAME + '/' + "DownloadPersonaClip",
+      requestType = ai.sonichaos.render.v1.DownloadPersonaClipRequest.class,
+      responseType = ai.sonichaos.render.v1.DownloadPersonaClipResponse.class,
+      methodType = io.grpc.MethodDescriptor.MethodType.SERVER_STREAMING)
+  public static io.grpc.MethodDescriptor<ai.sonichaos.render.v1.DownloadPersonaClipRequest,
+      ai.sonichaos.render.v1.DownloadPersonaClipResponse> getDownloadPersonaClipMethod() {
+    io.grpc.MethodDescriptor<ai.sonichaos.render.v1.DownloadPersonaClipRequest, ai.sonichaos.render.v1.DownloadPersonaClipResponse> getDownloadPersonaClipMethod;
+    if ((getDownloadPersonaClipMethod = RenderServiceGrpc.getDownloadPersonaClipMethod) == null) {
+      synchronized (RenderServiceGrpc.class) {
+        if ((getDownloadPersonaClipMethod = RenderServiceGrpc.getDownloadPersonaClipMethod) == null) {
+          RenderServiceGrpc.getDownloadPersonaClipMethod = getDownloadPersonaClipMethod =
+              io.grpc.MethodDescriptor.<ai.sonichaos.render.v1.DownloadPersonaClipRequest, ai.sonichaos.render.v1.DownloadPersonaClipResponse>newBuilder()
+              .setType(io.grpc.MethodDescriptor.MethodType.SERVER_STREAMING)
+              .setFullMethodName(generateFullMethodName(SERVICE_NAME, "DownloadPersonaClip"))
+              .setSampledToLocalTracing(true)
+              .setRequestMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  ai.sonichaos.render.v1.DownloadPersonaClipRequest.getDefaultInstance()))
+              .setResponseMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  ai.sonichaos.render.v1.DownloadPersonaClipResponse.getDefaultInstance()))
+              .setSchemaDescriptor(new RenderServiceMethodDescriptorSupplier("DownloadPersonaClip"))
+              .build();
+        }
+      }
+    }
+    return getDownloadPersonaClipMethod;
   }
 
   private static volatile io.grpc.MethodDescriptor<ai.sonichaos.render.v1.DeletePersonaRequest,
@@ -463,6 +556,26 @@ public final class RenderServiceGrpc {
 
     /**
      * <pre>
+     * Reports what the services read from a prompt: instruments, mood, tempo and key. Creates nothing.
+     * </pre>
+     */
+    public void analyzePrompt(ai.sonichaos.render.v1.AnalyzePromptRequest request,
+        io.grpc.stub.StreamObserver<ai.sonichaos.render.v1.AnalyzePromptResponse> responseObserver) {
+      io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getAnalyzePromptMethod(), responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Estimates when a take would be done if it were requested now. Creates nothing.
+     * </pre>
+     */
+    public void estimateRender(ai.sonichaos.render.v1.EstimateRenderRequest request,
+        io.grpc.stub.StreamObserver<ai.sonichaos.render.v1.EstimateRenderResponse> responseObserver) {
+      io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getEstimateRenderMethod(), responseObserver);
+    }
+
+    /**
+     * <pre>
      * Lists the built-in personas and those that the caller's tenant created, by id.
      * </pre>
      */
@@ -489,6 +602,16 @@ public final class RenderServiceGrpc {
     public io.grpc.stub.StreamObserver<ai.sonichaos.render.v1.CreatePersonaRequest> createPersona(
         io.grpc.stub.StreamObserver<ai.sonichaos.render.v1.CreatePersonaResponse> responseObserver) {
       return io.grpc.stub.ServerCalls.asyncUnimplementedStreamingCall(getCreatePersonaMethod(), responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Downloads one reference clip of a persona, as it was sent.
+     * </pre>
+     */
+    public void downloadPersonaClip(ai.sonichaos.render.v1.DownloadPersonaClipRequest request,
+        io.grpc.stub.StreamObserver<ai.sonichaos.render.v1.DownloadPersonaClipResponse> responseObserver) {
+      io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getDownloadPersonaClipMethod(), responseObserver);
     }
 
     /**
@@ -579,6 +702,20 @@ public final class RenderServiceGrpc {
                 ai.sonichaos.render.v1.RerenderStemResponse>(
                   this, METHODID_RERENDER_STEM)))
           .addMethod(
+            getAnalyzePromptMethod(),
+            io.grpc.stub.ServerCalls.asyncUnaryCall(
+              new MethodHandlers<
+                ai.sonichaos.render.v1.AnalyzePromptRequest,
+                ai.sonichaos.render.v1.AnalyzePromptResponse>(
+                  this, METHODID_ANALYZE_PROMPT)))
+          .addMethod(
+            getEstimateRenderMethod(),
+            io.grpc.stub.ServerCalls.asyncUnaryCall(
+              new MethodHandlers<
+                ai.sonichaos.render.v1.EstimateRenderRequest,
+                ai.sonichaos.render.v1.EstimateRenderResponse>(
+                  this, METHODID_ESTIMATE_RENDER)))
+          .addMethod(
             getListPersonasMethod(),
             io.grpc.stub.ServerCalls.asyncUnaryCall(
               new MethodHandlers<
@@ -599,6 +736,13 @@ public final class RenderServiceGrpc {
                 ai.sonichaos.render.v1.CreatePersonaRequest,
                 ai.sonichaos.render.v1.CreatePersonaResponse>(
                   this, METHODID_CREATE_PERSONA)))
+          .addMethod(
+            getDownloadPersonaClipMethod(),
+            io.grpc.stub.ServerCalls.asyncServerStreamingCall(
+              new MethodHandlers<
+                ai.sonichaos.render.v1.DownloadPersonaClipRequest,
+                ai.sonichaos.render.v1.DownloadPersonaClipResponse>(
+                  this, METHODID_DOWNLOAD_PERSONA_CLIP)))
           .addMethod(
             getDeletePersonaMethod(),
             io.grpc.stub.ServerCalls.asyncUnaryCall(
@@ -693,6 +837,28 @@ public final class RenderServiceGrpc {
 
     /**
      * <pre>
+     * Reports what the services read from a prompt: instruments, mood, tempo and key. Creates nothing.
+     * </pre>
+     */
+    public void analyzePrompt(ai.sonichaos.render.v1.AnalyzePromptRequest request,
+        io.grpc.stub.StreamObserver<ai.sonichaos.render.v1.AnalyzePromptResponse> responseObserver) {
+      io.grpc.stub.ClientCalls.asyncUnaryCall(
+          getChannel().newCall(getAnalyzePromptMethod(), getCallOptions()), request, responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Estimates when a take would be done if it were requested now. Creates nothing.
+     * </pre>
+     */
+    public void estimateRender(ai.sonichaos.render.v1.EstimateRenderRequest request,
+        io.grpc.stub.StreamObserver<ai.sonichaos.render.v1.EstimateRenderResponse> responseObserver) {
+      io.grpc.stub.ClientCalls.asyncUnaryCall(
+          getChannel().newCall(getEstimateRenderMethod(), getCallOptions()), request, responseObserver);
+    }
+
+    /**
+     * <pre>
      * Lists the built-in personas and those that the caller's tenant created, by id.
      * </pre>
      */
@@ -722,6 +888,17 @@ public final class RenderServiceGrpc {
         io.grpc.stub.StreamObserver<ai.sonichaos.render.v1.CreatePersonaResponse> responseObserver) {
       return io.grpc.stub.ClientCalls.asyncClientStreamingCall(
           getChannel().newCall(getCreatePersonaMethod(), getCallOptions()), responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Downloads one reference clip of a persona, as it was sent.
+     * </pre>
+     */
+    public void downloadPersonaClip(ai.sonichaos.render.v1.DownloadPersonaClipRequest request,
+        io.grpc.stub.StreamObserver<ai.sonichaos.render.v1.DownloadPersonaClipResponse> responseObserver) {
+      io.grpc.stub.ClientCalls.asyncServerStreamingCall(
+          getChannel().newCall(getDownloadPersonaClipMethod(), getCallOptions()), request, responseObserver);
     }
 
     /**
@@ -842,6 +1019,26 @@ public final class RenderServiceGrpc {
 
     /**
      * <pre>
+     * Reports what the services read from a prompt: instruments, mood, tempo and key. Creates nothing.
+     * </pre>
+     */
+    public ai.sonichaos.render.v1.AnalyzePromptResponse analyzePrompt(ai.sonichaos.render.v1.AnalyzePromptRequest request) {
+      return io.grpc.stub.ClientCalls.blockingUnaryCall(
+          getChannel(), getAnalyzePromptMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Estimates when a take would be done if it were requested now. Creates nothing.
+     * </pre>
+     */
+    public ai.sonichaos.render.v1.EstimateRenderResponse estimateRender(ai.sonichaos.render.v1.EstimateRenderRequest request) {
+      return io.grpc.stub.ClientCalls.blockingUnaryCall(
+          getChannel(), getEstimateRenderMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
      * Lists the built-in personas and those that the caller's tenant created, by id.
      * </pre>
      */
@@ -858,6 +1055,17 @@ public final class RenderServiceGrpc {
     public ai.sonichaos.render.v1.GetPersonaResponse getPersona(ai.sonichaos.render.v1.GetPersonaRequest request) {
       return io.grpc.stub.ClientCalls.blockingUnaryCall(
           getChannel(), getGetPersonaMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Downloads one reference clip of a persona, as it was sent.
+     * </pre>
+     */
+    public java.util.Iterator<ai.sonichaos.render.v1.DownloadPersonaClipResponse> downloadPersonaClip(
+        ai.sonichaos.render.v1.DownloadPersonaClipRequest request) {
+      return io.grpc.stub.ClientCalls.blockingServerStreamingCall(
+          getChannel(), getDownloadPersonaClipMethod(), getCallOptions(), request);
     }
 
     /**
@@ -973,6 +1181,28 @@ public final class RenderServiceGrpc {
 
     /**
      * <pre>
+     * Reports what the services read from a prompt: instruments, mood, tempo and key. Creates nothing.
+     * </pre>
+     */
+    public com.google.common.util.concurrent.ListenableFuture<ai.sonichaos.render.v1.AnalyzePromptResponse> analyzePrompt(
+        ai.sonichaos.render.v1.AnalyzePromptRequest request) {
+      return io.grpc.stub.ClientCalls.futureUnaryCall(
+          getChannel().newCall(getAnalyzePromptMethod(), getCallOptions()), request);
+    }
+
+    /**
+     * <pre>
+     * Estimates when a take would be done if it were requested now. Creates nothing.
+     * </pre>
+     */
+    public com.google.common.util.concurrent.ListenableFuture<ai.sonichaos.render.v1.EstimateRenderResponse> estimateRender(
+        ai.sonichaos.render.v1.EstimateRenderRequest request) {
+      return io.grpc.stub.ClientCalls.futureUnaryCall(
+          getChannel().newCall(getEstimateRenderMethod(), getCallOptions()), request);
+    }
+
+    /**
+     * <pre>
      * Lists the built-in personas and those that the caller's tenant created, by id.
      * </pre>
      */
@@ -1074,16 +1304,19 @@ public final class RenderServiceGrpc {
 
   private static final int METHODID_CREATE_RENDER = 0;
   private static final int METHODID_RERENDER_STEM = 1;
-  private static final int METHODID_LIST_PERSONAS = 2;
-  private static final int METHODID_GET_PERSONA = 3;
-  private static final int METHODID_DELETE_PERSONA = 4;
-  private static final int METHODID_LIST_AUDIT_ROWS = 5;
-  private static final int METHODID_VERIFY_AUDIT_CHAIN = 6;
-  private static final int METHODID_GET_DRIFT_REPORT = 7;
-  private static final int METHODID_REPLAY_TAKE = 8;
-  private static final int METHODID_ERASE_PROMPT = 9;
-  private static final int METHODID_GET_MODEL_INFO = 10;
-  private static final int METHODID_CREATE_PERSONA = 11;
+  private static final int METHODID_ANALYZE_PROMPT = 2;
+  private static final int METHODID_ESTIMATE_RENDER = 3;
+  private static final int METHODID_LIST_PERSONAS = 4;
+  private static final int METHODID_GET_PERSONA = 5;
+  private static final int METHODID_DOWNLOAD_PERSONA_CLIP = 6;
+  private static final int METHODID_DELETE_PERSONA = 7;
+  private static final int METHODID_LIST_AUDIT_ROWS = 8;
+  private static final int METHODID_VERIFY_AUDIT_CHAIN = 9;
+  private static final int METHODID_GET_DRIFT_REPORT = 10;
+  private static final int METHODID_REPLAY_TAKE = 11;
+  private static final int METHODID_ERASE_PROMPT = 12;
+  private static final int METHODID_GET_MODEL_INFO = 13;
+  private static final int METHODID_CREATE_PERSONA = 14;
 
   private static final class MethodHandlers<Req, Resp> implements
       io.grpc.stub.ServerCalls.UnaryMethod<Req, Resp>,
@@ -1110,6 +1343,14 @@ public final class RenderServiceGrpc {
           serviceImpl.rerenderStem((ai.sonichaos.render.v1.RerenderStemRequest) request,
               (io.grpc.stub.StreamObserver<ai.sonichaos.render.v1.RerenderStemResponse>) responseObserver);
           break;
+        case METHODID_ANALYZE_PROMPT:
+          serviceImpl.analyzePrompt((ai.sonichaos.render.v1.AnalyzePromptRequest) request,
+              (io.grpc.stub.StreamObserver<ai.sonichaos.render.v1.AnalyzePromptResponse>) responseObserver);
+          break;
+        case METHODID_ESTIMATE_RENDER:
+          serviceImpl.estimateRender((ai.sonichaos.render.v1.EstimateRenderRequest) request,
+              (io.grpc.stub.StreamObserver<ai.sonichaos.render.v1.EstimateRenderResponse>) responseObserver);
+          break;
         case METHODID_LIST_PERSONAS:
           serviceImpl.listPersonas((ai.sonichaos.render.v1.ListPersonasRequest) request,
               (io.grpc.stub.StreamObserver<ai.sonichaos.render.v1.ListPersonasResponse>) responseObserver);
@@ -1117,6 +1358,10 @@ public final class RenderServiceGrpc {
         case METHODID_GET_PERSONA:
           serviceImpl.getPersona((ai.sonichaos.render.v1.GetPersonaRequest) request,
               (io.grpc.stub.StreamObserver<ai.sonichaos.render.v1.GetPersonaResponse>) responseObserver);
+          break;
+        case METHODID_DOWNLOAD_PERSONA_CLIP:
+          serviceImpl.downloadPersonaClip((ai.sonichaos.render.v1.DownloadPersonaClipRequest) request,
+              (io.grpc.stub.StreamObserver<ai.sonichaos.render.v1.DownloadPersonaClipResponse>) responseObserver);
           break;
         case METHODID_DELETE_PERSONA:
           serviceImpl.deletePersona((ai.sonichaos.render.v1.DeletePersonaRequest) request,
@@ -1212,9 +1457,12 @@ public final class RenderServiceGrpc {
               .setSchemaDescriptor(new RenderServiceFileDescriptorSupplier())
               .addMethod(getCreateRenderMethod())
               .addMethod(getRerenderStemMethod())
+              .addMethod(getAnalyzePromptMethod())
+              .addMethod(getEstimateRenderMethod())
               .addMethod(getListPersonasMethod())
               .addMethod(getGetPersonaMethod())
               .addMethod(getCreatePersonaMethod())
+              .addMethod(getDownloadPersonaClipMethod())
               .addMethod(getDeletePersonaMethod())
               .addMethod(getListAuditRowsMethod())
               .addMethod(getVerifyAuditChainMethod())
