@@ -79,4 +79,4 @@ format: .venv/.development ## lay out the Python code
 	.venv/bin/ruff format .
 
 clean: ## remove what these commands made, but .venv
-	rm -rf build out node_modules clients/typescript/node_modules
+	rm -rf build out node_modules clients/{typescript,web}/{node_modules,dist}

@@ -1,0 +1,4 @@
+/** The caller's takes and separations. */
+export function LibraryPage() {
+  return <h1>Library</h1>;
+}

@@ -1,0 +1,3 @@
+// Texts of audit.
+
+export const audit = {} as const;

@@ -1,0 +1,3 @@
+// Texts of brief.
+
+export const brief = {} as const;

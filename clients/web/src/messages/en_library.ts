@@ -1,0 +1,3 @@
+// Texts of library.
+
+export const library = {} as const;

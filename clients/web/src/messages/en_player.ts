@@ -1,0 +1,3 @@
+// Texts of player.
+
+export const player = {} as const;

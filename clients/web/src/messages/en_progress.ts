@@ -1,0 +1,3 @@
+// Texts of progress.
+
+export const progress = {} as const;

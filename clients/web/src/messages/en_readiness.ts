@@ -1,0 +1,3 @@
+// Texts of readiness.
+
+export const readiness = {} as const;

@@ -1,0 +1,3 @@
+// Texts of rerender.
+
+export const rerender = {} as const;

@@ -1,0 +1,3 @@
+// Texts of take.
+
+export const take = {} as const;

@@ -1,0 +1,20 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vite";
+
+export default defineConfig({
+  plugins: [react()],
+  base: "./",
+  // One copy of each: the TypeScript client beside this folder has packages of its own.
+  resolve: { dedupe: ["@bufbuild/protobuf", "@connectrpc/connect", "@connectrpc/connect-web"] },
+  build: {
+    target: "es2022",
+    // Nothing is inlined as data: the page's Content-Security-Policy allows files of its own origin only.
+    assetsInlineLimit: 0,
+    license: { fileName: "LICENSES.md" },
+  },
+  server: {
+    host: "127.0.0.1",
+    port: 5173,
+    proxy: { "^/(sonichaos\\.|readiness\\.json)": "http://127.0.0.1:50070" },
+  },
+});
