@@ -11,6 +11,8 @@ from servicekit.store.object_store import MAX_URL_TTL_S
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2
 
 MAX_HEARTBEAT_S = 3600
+MAX_POINTS = 8192
+_DEFAULT_POINTS = 1024
 _MAX_TEXT = 256
 _STATES = {job_pb2.JobState.Value(f"JOB_STATE_{state.name}"): state for state in JobState}
 
@@ -74,6 +76,13 @@ def ttl_s(request: jobs_service_pb2.CreateSignedUrlRequest, default_s: int) -> i
         text = f"must be between 1 and {MAX_URL_TTL_S} seconds (7 days), got {seconds}"
         raise InvalidFields([FieldViolation("ttl", text)])
     return seconds
+
+
+def points(count: int) -> int:
+    """The number of points of a waveform; 1024 for 0. Raises InvalidFields."""
+    if count > MAX_POINTS:
+        raise InvalidFields([FieldViolation("points", f"must be at most {MAX_POINTS}, got {count}")])
+    return count or _DEFAULT_POINTS
 
 
 def heartbeat_s(seconds: int) -> float | None:

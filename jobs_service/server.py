@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 from grpc import aio
 
@@ -14,20 +15,20 @@ from jobs_service.admission_hook import NO_HOOK, AdmissionHook, ProposedWork
 from jobs_service.deletion import JobDeletions
 from jobs_service.erasure import JobErasures
 from jobs_service.feed import Feed
-from jobs_service.journal_json import VersionFiles
 from jobs_service.messages import job_message, usage_message
 from jobs_service.response_size import fitting_page
+from jobs_service.stored_files import stored_file, version_with_audio
 from jobs_service.value_messages import stored_file_message, timestamp
 from jobs_service.watch import JobWatch, TenantWatch
+from jobs_service.waveforms import Waveforms
 from servicekit.access.call_limits import CallLimits
 from servicekit.access.caller import current_caller, current_tenant
 from servicekit.caller_fields import read_page_size
 from servicekit.clock import Clock
-from servicekit.delivery.files import StoredFile
 from servicekit.delivery.keys import public_key
-from servicekit.errors import NotFound
-from servicekit.journal import Event, Job, Journal, OwningService, Version
-from servicekit.journal.reading import job_not_found, pick_version
+from servicekit.errors import DataLoss
+from servicekit.journal import Event, Job, Journal, OwningService
+from servicekit.journal.reading import job_not_found
 from servicekit.rpc.pools import CallPools
 from servicekit.store.object_store import ObjectStore
 from sonichaos.jobs.v1 import job_pb2, jobs_service_pb2, jobs_service_pb2_grpc
@@ -38,16 +39,6 @@ GATED_METHODS = (_ADD_STEMS, _RETRY_VERSION)
 """Methods that create work. They are refused while the service warms or drains."""
 
 Context = aio.ServicerContext[Any, Any]
-
-_FileName = Literal["bounce", "manifest", "zip", "latents", "midi"]
-_FILES: dict[jobs_service_pb2.FileKind.ValueType, tuple[_FileName, ...]] = {
-    jobs_service_pb2.FILE_KIND_UNSPECIFIED: ("zip", "bounce"),
-    jobs_service_pb2.FILE_KIND_BOUNCE: ("bounce",),
-    jobs_service_pb2.FILE_KIND_MANIFEST: ("manifest",),
-    jobs_service_pb2.FILE_KIND_ZIP: ("zip",),
-    jobs_service_pb2.FILE_KIND_LATENTS: ("latents",),
-    jobs_service_pb2.FILE_KIND_MIDI: ("midi",),
-}
 
 
 class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
@@ -75,6 +66,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         self._journal: Journal = feed.journal
         self._owner: OwningService = feed.owner
         self._store = store
+        self._waveforms = Waveforms(store)
         self._deletions = deletions
         self._erasures = JobErasures(feed.journal, feed.owner, deletions)
         self._pools = pools
@@ -181,11 +173,6 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
     ) -> jobs_service_pb2.DeleteVersionResponse:
         raise NotImplementedError
 
-    async def GetWaveforms(
-        self, request: jobs_service_pb2.GetWaveformsRequest, context: Context
-    ) -> jobs_service_pb2.GetWaveformsResponse:
-        raise NotImplementedError
-
     async def EraseJob(
         self, request: jobs_service_pb2.EraseJobRequest, context: Context
     ) -> jobs_service_pb2.EraseJobResponse:
@@ -253,7 +240,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
 
         def answer() -> jobs_service_pb2.CreateSignedUrlResponse:
             job = self._owned(tenant, request.job_id)
-            file = _stored_file(job, request.version, request.kind)
+            file = stored_file(job, request.version, request.kind)
             signed = self._store.signed_url(file.key, ttl_s=ttl_s)
             return jobs_service_pb2.CreateSignedUrlResponse(
                 url=signed.url,
@@ -262,6 +249,24 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
             )
 
         return await self._pools.reads.run(answer)
+
+    async def GetWaveforms(
+        self, request: jobs_service_pb2.GetWaveformsRequest, context: Context
+    ) -> jobs_service_pb2.GetWaveformsResponse:
+        """Return the peaks of a version's audio files."""
+        tenant = current_tenant()
+        points = requests.points(request.points)
+
+        def answer(cancelled: threading.Event) -> jobs_service_pb2.GetWaveformsResponse:
+            version, files = version_with_audio(self._owned(tenant, request.job_id), request.version)
+            try:
+                waveforms = self._waveforms.of(files, points=points, cancelled=cancelled)
+            except DataLoss:  # unless the files were deleted meanwhile, which is NotFound
+                version_with_audio(self._owned(tenant, request.job_id), version.number)
+                raise
+            return jobs_service_pb2.GetWaveformsResponse(version=version.number, waveforms=waveforms)
+
+        return await self._pools.waveforms.run_stoppable(answer)
 
     async def GetUsage(
         self, request: jobs_service_pb2.GetUsageRequest, context: Context
@@ -290,37 +295,3 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
 
     def _cursor(self, event: Event) -> str:
         return self._journal.cursor(event.tenant, event.position)
-
-
-def _stored_file(job: Job, number: int, kind: jobs_service_pb2.FileKind.ValueType) -> StoredFile:
-    """The file of a kind; unspecified: the ZIP where there is one, else the bounce. Version 0: the newest that has it.
-
-    Raises NotFound.
-    """
-    names = _FILES[kind]
-    version = pick_version(job, number, lambda version: any(name in version.files for name in names))
-    files = VersionFiles.read(version.files)
-    by_name = {
-        "bounce": files.bounce,
-        "manifest": files.manifest,
-        "zip": files.zip,
-        "latents": files.latents,
-        "midi": files.midi,
-    }
-    file = next((file for name in names if (file := by_name[name]) is not None), None)
-    if file is None:
-        name = names[-1]
-        raise NotFound(
-            f"version {version.number} of job {version.job_id} has no {name}; {_advice(version, name)}",
-            reason="FILE_NOT_FOUND",
-            metadata={"job_id": version.job_id, "version": str(version.number), "kind": name},
-        )
-    return file
-
-
-def _advice(version: Version, name: str) -> str:
-    if name == "zip":
-        return "add its stems first (AddStems)"
-    if name == "midi" and "manifest" in version.files:
-        return "its notes are unknown, as are those of uploads and of renderers that play no scores"
-    return "watch the job until it is stored"

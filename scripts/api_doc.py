@@ -54,7 +54,7 @@ RPC_REASONS = {
     "JobsService.AddStems": f"INVALID_FIELD {_JOB} VERSION_NOT_FOUND WRONG_STATE QUEUE_FULL {_HOOK} {_GATE}",
     "JobsService.RetryVersion": f"INVALID_FIELD {_JOB} VERSION_NOT_FOUND WRONG_STATE QUEUE_FULL {_HOOK} {_GATE}",
     "JobsService.GetUsage": "",
-    "JobsService.GetWaveforms": f"INVALID_FIELD {_JOB} VERSION_NOT_FOUND FILE_NOT_FOUND DIGEST_MISMATCH {_GATE}",
+    "JobsService.GetWaveforms": f"INVALID_FIELD {_JOB} VERSION_NOT_FOUND FILE_NOT_FOUND DIGEST_MISMATCH QUEUE_FULL",
     "JobsService.CreateSignedUrl": f"INVALID_FIELD {_JOB} VERSION_NOT_FOUND FILE_NOT_FOUND",
     "OperationsService.EraseTenant": "INVALID_FIELD",
     "OperationsService.Drain": "INVALID_FIELD",

@@ -20,7 +20,6 @@ from servicekit.audio.bext import WavFacts, bext_body, info_body
 from servicekit.audio.digest import ContentDigest, digest
 from servicekit.audio.pcm24 import (
     BIT_DEPTH,
-    BLOCK_FRAMES,
     BYTES_PER_FRAME,
     CHANNELS,
     MAX_SAMPLE,
@@ -177,15 +176,17 @@ def wav_blocks(stream: Readable, *, name: str, frames: int | None = None) -> Ite
 
     ``name`` is the store's key, for the error. Raises DataLoss where it is not such a WAV, or not one of ``frames``.
     """
-    size = _find_samples(stream, name)
-    if frames is not None and size != frames * BYTES_PER_FRAME:
-        raise _damaged(name, f"it has {size // BYTES_PER_FRAME} frames, expected {frames}")
-    for start in range(0, size, BLOCK_FRAMES * BYTES_PER_FRAME):
-        yield unpack_pcm24(_exactly(stream, min(BLOCK_FRAMES * BYTES_PER_FRAME, size - start), name))
+    found = read_frame_count(stream, name=name)
+    if frames is not None and found != frames:
+        raise _damaged(name, f"it has {found} frames, expected {frames}")
+    yield from sample_blocks(stream, found, name=name)
 
 
-def _find_samples(stream: Readable, name: str) -> int:
-    """Read up to the first sample; return the announced bytes of samples."""
+def read_frame_count(stream: Readable, *, name: str) -> int:
+    """Read a WAV in the delivered format up to its first sample; returns the announced samples a channel.
+
+    Raises DataLoss where it is not such a WAV.
+    """
     riff, _, wave = struct.unpack("<4sI4s", _exactly(stream, 12, name))
     if (riff, wave) != (b"RIFF", b"WAVE"):
         raise _damaged(name, "it does not begin as a WAV")
@@ -194,12 +195,18 @@ def _find_samples(stream: Readable, name: str) -> int:
         if chunk == b"data":
             if size % BYTES_PER_FRAME:
                 raise _damaged(name, f"{size} bytes of samples are not a whole number of frames")
-            return int(size)
+            return int(size) // BYTES_PER_FRAME
         if size > _MAX_HEADER_CHUNK_BYTES:
             raise _damaged(name, f"its chunk {chunk!r} announces {size} bytes")
         body = _exactly(stream, size + size % 2, name)
         if chunk == b"fmt " and body[: len(_FMT)] != _FMT:
             raise _damaged(name, "it is not 24-bit stereo PCM at 44100 Hz")
+
+
+def sample_blocks(stream: Readable, frames: int, *, name: str) -> Iterator[Pcm24]:
+    """The next ``frames`` samples a channel in blocks ``(2, N)``. Raises DataLoss where the stream ends before."""
+    for block in blocks(frames):
+        yield unpack_pcm24(_exactly(stream, (block.stop - block.start) * BYTES_PER_FRAME, name))
 
 
 def _exactly(stream: Readable, size: int, name: str) -> bytes:

@@ -123,6 +123,8 @@ class CallPools:
     """Writing, checking and storing of uploads, whose own limit is lower."""
     analyses: CallPool
     """AnalyzeAudio."""
+    waveforms: CallPool
+    """GetWaveforms, which reads all audio of a version: 0.5 s for five files of 180 s."""
 
     @classmethod
     def open(cls) -> CallPools:
@@ -140,6 +142,7 @@ class CallPools:
             personas=CallPool("personas", threads=1, waiting=4, retry_after_s=5.0),
             uploads=CallPool("uploads", threads=4, waiting=64, retry_after_s=5.0),
             analyses=CallPool("analyses", threads=1, waiting=4, retry_after_s=10.0),
+            waveforms=CallPool("waveforms", threads=2, waiting=32, retry_after_s=2.0),
         )
 
     def close(self) -> None:

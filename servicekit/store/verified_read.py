@@ -51,12 +51,16 @@ def open_stored(
 
 
 @contextmanager
-def open_verified(store: ObjectStore, key: str, sha256: str) -> Iterator[VerifiedReader]:
-    """An object to be read sequentially; the end of the block reads the rest and raises DataLoss as `verified_chunks` does.
+def open_verified(
+    store: ObjectStore, key: str, sha256: str, *, offset: int = 0, length: int | None = None
+) -> Iterator[VerifiedReader]:
+    """An object, or ``length`` bytes of it from ``offset`` on, to be read sequentially.
+
+    The end of the block reads the rest and raises DataLoss as `verified_chunks` does.
 
     An exception in the block passes without a check.
     """
-    with open_stored(store, key, sha256) as source:
+    with open_stored(store, key, sha256, offset=offset, length=length) as source:
         reader = VerifiedReader(source)
         yield reader
         while reader.read(CHUNK_BYTES):

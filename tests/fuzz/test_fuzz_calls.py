@@ -287,6 +287,7 @@ CALLS: dict[str, tuple[str, Make]] = {
     "AddStems": (JOBS, lambda s: [J.AddStemsRequest(job_id=s.done_job, version=1)]),
     "RetryVersion": (JOBS, lambda s: [J.RetryVersionRequest(job_id=s.done_job, version=1)]),
     "CreateSignedUrl": (JOBS, lambda s: [J.CreateSignedUrlRequest(job_id=s.done_job, version=1)]),
+    "GetWaveforms": (JOBS, lambda s: [J.GetWaveformsRequest(job_id=s.done_job, version=1, points=100)]),
     "GetUsage": (JOBS, lambda _: [J.GetUsageRequest()]),
     "CreateRender": (RENDER, lambda s: [R.CreateRenderRequest(request_id="", brief=_brief(s))]),
     "RerenderStem": (RENDER, _rerender),
@@ -313,7 +314,7 @@ CALLS: dict[str, tuple[str, Make]] = {
     "WithdrawTensor": (HANDOFF, lambda _: [handoff_pb2.WithdrawTensorRequest(lease_id="none")]),
 }  # fmt: skip
 CREATIONS = ("CreateRender", "RerenderStem", "CreateSeparation")
-UPLOADS_TOO = ("GetJob", "WatchJob", "CancelJob", "AddStems", "CreateSignedUrl")
+UPLOADS_TOO = ("GetJob", "WatchJob", "CancelJob", "AddStems", "CreateSignedUrl", "GetWaveforms")
 
 
 def test_every_method_is_fuzzed() -> None:

@@ -122,6 +122,14 @@ class Jobs(jobs_service_pb2_grpc.JobsServiceServicer):
         ]
         return jobs_pb.GetUsageResponse(tenant="acme", limits=limits, day_end_time=Timestamp(seconds=86400))
 
+    def GetWaveforms(
+        self, request: jobs_pb.GetWaveformsRequest, context: grpc.ServicerContext
+    ) -> jobs_pb.GetWaveformsResponse:
+        self.scripted.receive("GetWaveforms", request, context)
+        self.scripted.find(request.job_id, context)
+        waveform = jobs_pb.Waveform(name="bounce.wav", frames=2, minima=[-3, 0], maxima=[0, 4])
+        return jobs_pb.GetWaveformsResponse(version=request.version or 1, waveforms=[waveform])
+
     def CreateSignedUrl(
         self, request: jobs_pb.CreateSignedUrlRequest, context: grpc.ServicerContext
     ) -> jobs_pb.CreateSignedUrlResponse:

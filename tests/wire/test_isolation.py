@@ -65,6 +65,7 @@ FIELDS: dict[str, Kind | None] = {
     "AddStemsRequest.job_id": Kind.JOB,
     "RetryVersionRequest.job_id": Kind.JOB,
     "CreateSignedUrlRequest.job_id": Kind.JOB,
+    "GetWaveformsRequest.job_id": Kind.JOB,
     "RerenderStemRequest.job_id": Kind.JOB,
     "ListAuditRowsRequest.job_id": Kind.JOB,
     "ReplayTakeRequest.job_id": Kind.JOB,

@@ -117,6 +117,7 @@ async def test_no_call_finds_the_job_of_another_tenant(wire: Wire) -> None:
             wire.stub.AddStems(jobs_service_pb2.AddStemsRequest(job_id=job_id), metadata=metadata),
             wire.stub.RetryVersion(jobs_service_pb2.RetryVersionRequest(job_id=job_id), metadata=metadata),
             wire.stub.CreateSignedUrl(jobs_service_pb2.CreateSignedUrlRequest(job_id=job_id), metadata=metadata),
+            wire.stub.GetWaveforms(jobs_service_pb2.GetWaveformsRequest(job_id=job_id), metadata=metadata),
             wire.stub.WatchJob(jobs_service_pb2.WatchJobRequest(job_id=job_id), metadata=metadata).read(),
         ]
         for call in calls:

@@ -8,7 +8,7 @@ from sonichaos.jobs.v1.brief_pb2 import Brief, Licence, Score, TempoMap, TempoPo
 from sonichaos.jobs.v1.erasure_pb2 import ErasureReport
 from sonichaos.jobs.v1.job_pb2 import Job, StoredFile, Version
 from sonichaos.jobs.v1.job_pb2 import JobEvent as JobEventMessage
-from sonichaos.jobs.v1.jobs_service_pb2 import CreateSignedUrlResponse, GetUsageResponse
+from sonichaos.jobs.v1.jobs_service_pb2 import CreateSignedUrlResponse, GetUsageResponse, GetWaveformsResponse, Waveform
 from sonichaos.operations.v1.operations_pb2 import DrainResponse, EraseTenantResponse
 from sonichaos.render.v1.render_pb2 import (
     AuditRow,
@@ -114,6 +114,7 @@ __all__ = [
     "FileKind",
     "GetDriftReportResponse",
     "GetUsageResponse",
+    "GetWaveformsResponse",
     "InternalError",
     "InvalidRequestError",
     "InvalidSignatureError",
@@ -162,6 +163,7 @@ __all__ = [
     "UntrustedServerError",
     "VerifyAuditChainResponse",
     "Version",
+    "Waveform",
     "Webhook",
     "WebhookDelivery",
     "WebhookDeliveryState",

@@ -185,6 +185,10 @@ class Client:
         """Create a URL that downloads one stored file of a version (0: the newest that has the file) until it expires."""
         return self._calls.run(jobs.create_signed_url(job, version, kind, ttl, self._options))
 
+    def waveforms(self, job: JobLike, *, version: int = 0, points: int = 1024) -> jobs_pb.GetWaveformsResponse:
+        """The peaks of a version's bounce and stems (0: the newest that has any), at most ``points`` of each, to draw them."""
+        return self._calls.run(jobs.waveforms(job, version, points, self._options))
+
     def download(
         self,
         job: JobLike,

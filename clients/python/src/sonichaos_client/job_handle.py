@@ -87,6 +87,10 @@ class JobHandle(JobReference):
         """Create a URL that downloads one stored file of the version until it expires."""
         return self._client.create_signed_url(self, kind=kind, ttl=ttl)
 
+    def waveforms(self, *, points: int = 1024) -> jobs_pb.GetWaveformsResponse:
+        """The peaks of the version's bounce and stems, at most ``points`` of each, to draw them."""
+        return self._client.waveforms(self, points=points)
+
     def delete(self) -> None:
         """Delete the job, all of its versions and their files. Its audit rows stay."""
         self._client.delete(self)
@@ -162,6 +166,10 @@ class AsyncJobHandle(JobReference):
     ) -> jobs_pb.CreateSignedUrlResponse:
         """Create a URL that downloads one stored file of the version until it expires."""
         return await self._client.create_signed_url(self, kind=kind, ttl=ttl)
+
+    async def waveforms(self, *, points: int = 1024) -> jobs_pb.GetWaveformsResponse:
+        """The peaks of the version's bounce and stems, at most ``points`` of each, to draw them."""
+        return await self._client.waveforms(self, points=points)
 
     async def delete(self) -> None:
         """Delete the job, all of its versions and their files. Its audit rows stay."""

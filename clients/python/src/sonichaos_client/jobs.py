@@ -105,6 +105,12 @@ def create_signed_url(
     return (yield from call_owner(job, rpcs.CREATE_SIGNED_URL, request, options))
 
 
+def waveforms(job: JobLike, version: int, points: int, options: CallOptions) -> Operation[pb.GetWaveformsResponse]:
+    """The peaks of a version's audio files."""
+    request = pb.GetWaveformsRequest(job_id=id_of(job), version=number_of(job, version), points=points)
+    return (yield from call_owner(job, rpcs.GET_WAVEFORMS, request, options))
+
+
 @dataclass(frozen=True, kw_only=True)
 class JobFilter:
     """Which jobs to list. Empty and None match every job."""

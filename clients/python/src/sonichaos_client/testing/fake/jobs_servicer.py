@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,16 +18,19 @@ from sonichaos_client.errors import FieldViolation
 from sonichaos_client.testing.fake.boundary import Context
 from sonichaos_client.testing.fake.changes import JobChanges
 from sonichaos_client.testing.fake.checks import MAX_LABELS, check_priority, page_size
-from sonichaos_client.testing.fake.records import TENANT, JobRecord, timestamp
+from sonichaos_client.testing.fake.records import TENANT, JobRecord, VersionRecord, timestamp
 from sonichaos_client.testing.fake.refusals import Refusal, check, invalid
 from sonichaos_client.testing.fake.requests import Usage
 from sonichaos_client.testing.fake.signed_urls import DEFAULT_TTL_S, MAX_TTL_S, UrlSigner
 from sonichaos_client.testing.fake.watches import JobWatch, TenantWatch, dropping
+from sonichaos_client.testing.fake.waveforms import waveforms
 
 GATED = ("/sonichaos.jobs.v1.JobsService/AddStems", "/sonichaos.jobs.v1.JobsService/RetryVersion")
 MAX_RESPONSE_BYTES = 3_500_000
 _MAX_TEXT = 256
 _MAX_HEARTBEAT_S = 3600
+_MAX_POINTS = 8192
+_DEFAULT_POINTS = 1024
 _FileName = Literal["bounce", "manifest", "zip", "latents", "midi"]
 _FILES: dict[int, tuple[_FileName, ...]] = {
     jobs_service_pb2.FILE_KIND_UNSPECIFIED: ("zip", "bounce"),
@@ -146,11 +150,6 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
     ) -> jobs_service_pb2.DeleteVersionResponse:
         raise NotImplementedError
 
-    async def GetWaveforms(
-        self, request: jobs_service_pb2.GetWaveformsRequest, context: Context
-    ) -> jobs_service_pb2.GetWaveformsResponse:
-        raise NotImplementedError
-
     async def EraseJob(
         self, request: jobs_service_pb2.EraseJobRequest, context: Context
     ) -> jobs_service_pb2.EraseJobResponse:
@@ -182,6 +181,18 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         query, expires_at = self.signer.sign(file.key, ttl_s)
         return jobs_service_pb2.CreateSignedUrlResponse(
             url=self.url(file.key, query), expire_time=timestamp(expires_at), file=file
+        )
+
+    async def GetWaveforms(
+        self, request: jobs_service_pb2.GetWaveformsRequest, context: Context
+    ) -> jobs_service_pb2.GetWaveformsResponse:
+        if request.points > _MAX_POINTS:
+            raise invalid("points", f"must be at most {_MAX_POINTS}, got {request.points}")
+        version, _ = _version_with(self._job(request.job_id), request.version, ("bounce", "zip"))
+        files = version.message.files
+        computed = waveforms(self.changes.studio.files, files, request.points or _DEFAULT_POINTS)
+        return jobs_service_pb2.GetWaveformsResponse(
+            version=version.number, waveforms=await asyncio.to_thread(computed)
         )
 
     async def GetUsage(
@@ -267,22 +278,28 @@ def _ttl_s(request: jobs_service_pb2.CreateSignedUrlRequest) -> int:
 
 def _stored_file(job: JobRecord, number: int, kind: int) -> job_pb2.StoredFile:
     """The file of a kind; unspecified: the ZIP where there is one, else the bounce. Version 0: the newest that has it."""
-    names = _FILES[kind]
+    version, name = _version_with(job, number, _FILES[kind])
+    found: job_pb2.StoredFile = getattr(version.message.files, name)
+    return found
+
+
+def _version_with(job: JobRecord, number: int, names: tuple[_FileName, ...]) -> tuple[VersionRecord, _FileName]:
+    """A version that has one of the files, and the first that it has. Version 0: the newest such version."""
     having = [version for version in job.versions if any(version.message.files.HasField(name) for name in names)]
     version = job.pick(number, having)
     files = version.message.files
     name = next((name for name in names if files.HasField(name)), None)
-    if name is None:
-        advice = "watch the job until it is stored"
-        if names[-1] == "zip":
-            advice = "add its stems first (AddStems)"
-        elif names[-1] == "midi" and files.HasField("manifest"):
-            advice = "its notes are unknown, as are those of uploads and of renderers that play no scores"
-        raise Refusal(
-            StatusCode.NOT_FOUND,
-            "FILE_NOT_FOUND",
-            f"version {version.number} of job {job.job_id} has no {names[-1]}; {advice}",
-            metadata={"job_id": job.job_id, "version": str(version.number), "kind": names[-1]},
-        )
-    found: job_pb2.StoredFile = getattr(files, name)
-    return found
+    if name is not None:
+        return version, name
+    missing = "bounce" if "bounce" in names else names[-1]
+    advice = "watch the job until it is stored"
+    if missing == "zip":
+        advice = "add its stems first (AddStems)"
+    elif missing == "midi" and files.HasField("manifest"):
+        advice = "its notes are unknown, as are those of uploads and of renderers that play no scores"
+    raise Refusal(
+        StatusCode.NOT_FOUND,
+        "FILE_NOT_FOUND",
+        f"version {version.number} of job {job.job_id} has no {missing}; {advice}",
+        metadata={"job_id": job.job_id, "version": str(version.number), "kind": missing},
+    )
