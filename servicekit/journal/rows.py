@@ -222,13 +222,14 @@ class AcceptResult:
 
 @dataclass(frozen=True, kw_only=True)
 class JobFilter:
-    """Which jobs to list. An empty field matches all."""
+    """Which jobs to list. An empty field matches all. ``prompt_contains`` is a text in the first version's prompt, in any case."""
 
     owner: OwningService | None = None
     states: frozenset[JobState] = frozenset()
     labels: Mapping[str, str] = field(default_factory=dict)
     persona_id: str = ""
     created_after: datetime | None = None
+    prompt_contains: str = ""
 
 
 @dataclass(frozen=True)

@@ -142,6 +142,17 @@ async def test_a_list_is_paged_and_filtered(wire: Wire) -> None:
     late = jobs_service_pb2.ListJobsRequest()
     late.created_after_time.FromDatetime(datetime(2999, 1, 1, tzinfo=UTC))
     assert not (await wire.stub.ListJobs(late)).jobs
+    by_prompt = jobs_service_pb2.ListJobsRequest(prompt_contains="TAPE Piano", page_size=3)
+    first = await wire.stub.ListJobs(by_prompt)
+    by_prompt.page_token = first.next_page_token
+    second = await wire.stub.ListJobs(by_prompt)
+    assert [job.job_id for job in (*first.jobs, *second.jobs)] == listed
+    by_prompt.prompt_contains = "tape_piano"
+    assert (await refusal(wire.stub.ListJobs(by_prompt)))[1] == "INVALID_TOKEN"
+    by_prompt.page_token = ""
+    assert not (await wire.stub.ListJobs(by_prompt)).jobs
+    by_prompt.prompt_contains = "é" * 257
+    assert (await refusal(wire.stub.ListJobs(by_prompt)))[1] == "INVALID_FIELD"
     wrong = jobs_service_pb2.ListJobsRequest(states=[77], persona_id="\0")
     assert (await refusal(wire.stub.ListJobs(wrong)))[:2] == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
     lie = jobs_service_pb2.ListJobsRequest(page_token="abc")
