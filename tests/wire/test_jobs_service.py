@@ -136,7 +136,7 @@ async def test_a_deleted_version_stays_listed_without_its_files(wire: Wire) -> N
 
 
 async def test_what_a_deletion_of_a_version_cannot_do_is_refused(wire: Wire) -> None:
-    """The original, an unknown version and one that has not ended; and then a URL of a file that was deleted."""
+    """The original, an unknown version and one that has not ended; and then a URL and waveforms of what was deleted."""
     job_id = wire.accept()
     wire.journal.finish(wire.claim())
     wire.journal.accept_version(new_version(job_id), limit=9)
@@ -156,6 +156,8 @@ async def test_what_a_deletion_of_a_version_cannot_do_is_refused(wire: Wire) -> 
     with pytest.raises(grpc.aio.AioRpcError, match=r"its files were deleted \(DeleteVersion\)") as no_file:
         await wire.stub.CreateSignedUrl(jobs_service_pb2.CreateSignedUrlRequest(job_id=job_id, version=2))
     assert no_file.value.code() is grpc.StatusCode.NOT_FOUND
+    waveforms = wire.stub.GetWaveforms(jobs_service_pb2.GetWaveformsRequest(job_id=job_id, version=2))
+    assert (await refusal(waveforms))[:2] == (grpc.StatusCode.NOT_FOUND, "FILE_NOT_FOUND")
 
 
 async def test_no_call_finds_the_job_of_another_tenant(wire: Wire) -> None:
