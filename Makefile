@@ -6,7 +6,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 PIP := PYTHONWARNINGS='ignore:Editable installation' .venv/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test test-go test-java soak check protos docs site dist constraints sbom format clean
+.PHONY: help setup demo test test-go test-java soak check web protos docs site dist constraints sbom format clean
 help: ## list the commands
 	@grep -E '^[a-z][a-z -]*:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -57,6 +57,13 @@ clients/typescript/node_modules/.installed: clients/typescript/package-lock.json
 	cd clients/typescript && npm ci --silent --no-audit --no-fund
 	touch $@
 
+clients/web/node_modules/.installed: clients/web/package-lock.json
+	cd clients/web && npm ci --silent --no-audit --no-fund
+	touch $@
+
+web: clients/typescript/node_modules/.installed clients/web/node_modules/.installed ## build the page of sonichaos up --web; needs Node.js 20 or newer
+	scripts/build_page.sh
+
 protos: .venv/.development node_modules/.installed clients/typescript/node_modules/.installed ## generate the stubs in clients/
 	scripts/generate_stubs.sh
 
@@ -79,4 +86,4 @@ format: .venv/.development ## lay out the Python code
 	.venv/bin/ruff format .
 
 clean: ## remove what these commands made, but .venv
-	rm -rf build out node_modules clients/{typescript,web}/{node_modules,dist}
+	rm -rf build out node_modules hostctl/web/page clients/{typescript,web}/{node_modules,dist}

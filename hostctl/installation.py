@@ -16,6 +16,9 @@ from sonichaos_client.addresses import RENDER_ADDRESS, SEPARATION_ADDRESS
 RENDER_LISTEN = "SONICHAOS_RENDER_LISTEN"
 SEPARATION_LISTEN = "SONICHAOS_SEPARATION_LISTEN"
 URL_LISTEN = "SONICHAOS_URL_LISTEN"
+WEB_LISTEN = "SONICHAOS_WEB_LISTEN"
+_URL_ORIGINS = "SONICHAOS_URL_ORIGINS"
+_WILDCARDS = ("0.0.0.0", "[::]")  # noqa: S104  compared, not bound
 _PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Idle OpenMP threads sleep: both services share the cores, and spinning made renders on a loaded host 4 to 10 times slower."""
 
@@ -29,6 +32,9 @@ class Installation:
     render: tuple[ListenAddress, ...]
     separation: tuple[ListenAddress, ...]
     urls: ListenAddress
+    web: ListenAddress | None
+    """Of the page; None without one."""
+    web_names: tuple[str, ...]
     tls: bool
     chosen: Mapping[str, str]
     environ: Mapping[str, str]
@@ -56,7 +62,26 @@ class Installation:
     @property
     def url_base(self) -> str:
         """What signed URLs begin with."""
-        return self.environ.get("SONICHAOS_URL_BASE") or f"{'https' if self.tls else 'http'}://{self.urls.address}"
+        return self.environ.get("SONICHAOS_URL_BASE") or f"{self._scheme}://{self.urls.address}"
+
+    @property
+    def page_address(self) -> str | None:
+        """The page's address for browsers on this machine; None without a page."""
+        return None if self.web is None else f"{self._scheme}://{self.web.for_callers}"
+
+    @property
+    def page_origins(self) -> tuple[str, ...]:
+        """The origins by which browsers know the page."""
+        if self.web is None:
+            return ()
+        host, _, port = self.web.address.rpartition(":")
+        listen = () if host in _WILDCARDS else (host,)
+        names = dict.fromkeys(["127.0.0.1", "localhost", *listen, *self.web_names])
+        return tuple(f"{self._scheme}://{name.lower()}:{port}" for name in names)
+
+    @property
+    def _scheme(self) -> str:
+        return "https" if self.tls else "http"
 
     def _socket(self, setting: str, name: str) -> str:
         return f"unix:{self.environ.get(setting) or self.data / 'run' / name}"
@@ -79,6 +104,8 @@ class Installation:
     def _environment(self, other_service: set[str]) -> dict[str, str]:
         """The operator's environment and options, without the settings of the other service, which this one would reject."""
         merged = {**_PASSIVE, **self.environ, **self.chosen, "SONICHAOS_DATA": str(self.data)}
+        if self.web is not None and not merged.get(_URL_ORIGINS):
+            merged[_URL_ORIGINS] = ",".join(self.page_origins)  # the page plays and checks files by their signed URLs
         listens = {RENDER_LISTEN, SEPARATION_LISTEN}
         return {name: value for name, value in merged.items() if name not in other_service | listens}
 
@@ -89,14 +116,17 @@ def plan_installation(
     data: Path | None,
     chosen: Mapping[str, str | None],
     listen: Mapping[str, str | None],
+    web: bool = False,
 ) -> Installation:
     """Combine the environment with command line options, which take precedence.
 
-    ``chosen`` has settings and ``listen`` addresses by variable, None if not given. Raises click.UsageError or
-    click.ClickException.
+    ``chosen`` has settings and ``listen`` addresses by variable, None if not given. With ``web`` the page has an address too.
+    Raises click.UsageError or click.ClickException.
     """
     host = host_settings(environ)
     defaults = {RENDER_LISTEN: RENDER_ADDRESS, SEPARATION_LISTEN: SEPARATION_ADDRESS, URL_LISTEN: host.url_listen}
+    if web:
+        defaults[WEB_LISTEN] = host.web_listen
     wanted = [
         ListenAddress(address.strip(), name)
         for name, default in defaults.items()
@@ -113,6 +143,8 @@ def plan_installation(
         render=by_setting[RENDER_LISTEN],
         separation=by_setting[SEPARATION_LISTEN],
         urls=by_setting[URL_LISTEN][0],
+        web=by_setting[WEB_LISTEN][0] if web else None,
+        web_names=host.page_names,
         tls=host.tls_certificate is not None,
         chosen=_with_fetched_weights(
             {name: value for name, value in chosen.items() if value is not None}, environ, folder

@@ -24,17 +24,25 @@ _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 class ServiceState(StrEnum):
     """How far a service is."""
 
+    STARTING = "starting"
     LOADING = "loading"
     WARMING = "warming"
     SERVING = "serving"
+    RESTARTING = "restarting"
+    STOPPING = "stopping"
     ENDED = "ended"
+    FAILED = "failed"
 
 
 _WORDS = {
+    ServiceState.STARTING: "starts",
     ServiceState.LOADING: "loads its models",
     ServiceState.WARMING: "warms up",
     ServiceState.SERVING: "ready",
+    ServiceState.RESTARTING: "starts again",
+    ServiceState.STOPPING: "stops",
     ServiceState.ENDED: "ended",
+    ServiceState.FAILED: "failed",
 }
 _STATE_OF_EVENT = {"listening": ServiceState.WARMING, "serving": ServiceState.SERVING}
 
@@ -75,6 +83,7 @@ class Ready:
             "renderer": self.renderer,
             "separator": self.separator,
             "pid": os.getpid(),
+            "page": made.page_address,
         }
 
     def example(self) -> str:
@@ -106,6 +115,9 @@ class Report(Protocol):
     def on_state(self, service: str, state: ServiceState, **details: int) -> None:
         """A service has reached a state."""
 
+    def on_page(self, address: str) -> None:
+        """The page is there, before the services are."""
+
     def on_ready(self, ready: Ready) -> None:
         """Both services serve."""
 
@@ -135,6 +147,10 @@ class JsonReport:
     def on_state(self, service: str, state: ServiceState, **details: int) -> None:
         """Print the state."""
         self._print({"service": service, "state": state, **details})
+
+    def on_page(self, address: str) -> None:
+        """Print its address."""
+        self._print({"page": address})
 
     def on_ready(self, ready: Ready) -> None:
         """Print the addresses."""
@@ -184,11 +200,17 @@ class TextReport:
         if state is not ServiceState.ENDED:
             self._board[service] = (state, started_s, now_s)
 
+    def on_page(self, address: str) -> None:
+        """Say that it shows the same as the live lines."""
+        self.note(f"The page shows how far the services are: {address}")
+
     def on_ready(self, ready: Ready) -> None:
         """Leave the lines as they are, and print the addresses."""
         self._draw()
         self.notes.flush(_FLUSH_S)  # stdout and stderr are one terminal
         lines = [*ready.lines(), f"Ready. Try, in another shell: {ready.example()}", "Ctrl-C stops the services."]
+        if ready.installation.page_address:
+            lines.append(f"The page: {ready.installation.page_address}")
         self._results.write("\n".join(lines))
 
     def on_stopping(self) -> None:

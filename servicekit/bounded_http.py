@@ -26,7 +26,8 @@ class BoundedServer(web.Server):
     """At most ``max_connections`` at once; any further one is closed at once.
 
     A connection is closed if it has sent no whole request header within ``header_limit_s`` of its start, or if it is idle for as
-    long between requests.
+    long between requests. A line of a header may have ``max_field_bytes``. Bodies arrive as they were sent: none is decompressed.
+    With ``cancel_on_disconnect`` an answer is cancelled when its client is gone.
     """
 
     def __init__(
@@ -35,14 +36,20 @@ class BoundedServer(web.Server):
         *,
         max_connections: int,
         header_limit_s: float,
+        max_field_bytes: int = 8190,
+        cancel_on_disconnect: bool = False,
     ) -> None:
         # No access log: its URLs would be valid for everyone who reads it. No log of malformed requests: anyone can send many.
         super().__init__(
             self._answer,
+            handler_cancellation=cancel_on_disconnect,
             access_log=None,
             logger=_SILENT,
             keepalive_timeout=header_limit_s,
             lingering_time=header_limit_s,
+            max_line_size=max_field_bytes,
+            max_field_size=max_field_bytes,
+            auto_decompress=False,
         )
         self._handle = answer
         self._max_connections = max_connections

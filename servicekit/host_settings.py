@@ -28,6 +28,7 @@ CLIENT_VARIABLES = {
 }
 """Variables of clients, and what each is. Services ignore them unless they have a field of that name."""
 
+_NAME = re.compile(r"[a-z0-9.-]+|\[[0-9a-f:.]+\]", re.IGNORECASE)
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](:[0-9]{1,5})?")
 
 
@@ -192,6 +193,15 @@ class HostSettings(Settings):
         "",
         description="Web origins whose pages may read signed URLs, separated by commas, such as 'https://app.example.com'.",
     )
+    web_listen: str = Field(
+        "127.0.0.1:50070",
+        description="Address on which `sonichaos up --web` serves the page; with tls_certificate over HTTPS.",
+    )
+    web_names: str = Field(
+        "",
+        description="Names by which browsers reach the page beside loopback and the host of web_listen, separated by commas, such "
+        "as 'studio.example.com'.",
+    )
     url_ttl_seconds: int = Field(
         3600, ge=1, le=7 * 24 * 3600, description="Default time to live of a signed URL, in seconds."
     )
@@ -292,6 +302,19 @@ class HostSettings(Settings):
             if not _ORIGIN.fullmatch(origin):
                 raise ValueError(f"must be origins like https://app.example.com, without a path, got {origin!r}")
         return value
+
+    @field_validator("web_names")
+    @classmethod
+    def _check_names(cls, value: str) -> str:
+        for name in filter(None, map(str.strip, value.split(","))):
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"must be host names like studio.example.com, without a scheme or port, got {name!r}")
+        return value
+
+    @property
+    def page_names(self) -> tuple[str, ...]:
+        """Names of `web_names`."""
+        return tuple(filter(None, map(str.strip, self.web_names.split(","))))
 
     @property
     def webhook_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:

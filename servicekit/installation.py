@@ -214,7 +214,8 @@ def check_store(store: ObjectStore) -> None:
     store.stat("jobs/probe")
 
 
-def _open_s3(settings: HostSettings, clock: Clock) -> S3Store:
+def s3_store(settings: HostSettings, clock: Clock) -> S3Store:
+    """The store of S3 settings, without a request to it. Raises :class:`SettingsError` for missing or invalid settings."""
     needed = ("s3_endpoint", "s3_bucket", "s3_access_key")
     missing = [f"SONICHAOS_{name.upper()}" for name in needed if not getattr(settings, name)]
     if not settings.s3_secret_key.get_secret_value():
@@ -231,10 +232,21 @@ def _open_s3(settings: HostSettings, clock: Clock) -> S3Store:
         public_endpoint=settings.s3_public_endpoint or None,
     )
     try:
-        store = S3Store(chosen, now=clock.now)
+        return S3Store(chosen, now=clock.now)
+    except ValueError as error:  # minio's checks of the endpoint
+        raise _invalid_s3(error) from None
+
+
+def _invalid_s3(error: ValueError) -> SettingsError:
+    return SettingsError(f"SONICHAOS_S3_ENDPOINT, SONICHAOS_S3_BUCKET: {error}")
+
+
+def _open_s3(settings: HostSettings, clock: Clock) -> S3Store:
+    store = s3_store(settings, clock)
+    try:
         store.probe()
-    except ValueError as error:  # minio's checks of endpoint and bucket name
-        raise SettingsError(f"SONICHAOS_S3_ENDPOINT, SONICHAOS_S3_BUCKET: {error}") from None
+    except ValueError as error:  # minio's checks of the bucket's name
+        raise _invalid_s3(error) from None
     store.abort_stale_uploads(older_than_s=_STALE_UPLOAD_S)
     return store
 
