@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from jobs_service import Feed, JobDeletions, JobsServicer
+from jobs_service import Feed, JobDeletions, JobMessages, JobsServicer, Retention
 from jobs_service.rpc_scopes import rpc_scopes
 from jobs_service.server import GATED_METHODS
 from servicekit.access.api_key import NewApiKey, new_key_text
@@ -139,6 +139,7 @@ async def serve(folder: Path, server: Certificate, authority: Path, pipe: Connec
             clock=clock,
             queue_limit=settings.queue_limit,
             url_ttl_s=settings.url_ttl_seconds,
+            as_message=JobMessages(journal, Retention.of(settings)),
             call_limits=rpc.call_limits,
         )
         jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(servicer, rpc.grpc_server)

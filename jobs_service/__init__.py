@@ -2,16 +2,18 @@
 
 from jobs_service.deletion import JobDeletions
 from jobs_service.feed import Feed
-from jobs_service.messages import event_message, job_message
+from jobs_service.messages import JobMessages, event_message
+from jobs_service.retention import Retention
 from jobs_service.server import JobsServicer
 from jobs_service.store_marker import StoreMarker
 from jobs_service.sweep import StoreSweep, UnnamedJobFiles
-from jobs_service.upkeep import Retention, Upkeep
+from jobs_service.upkeep import Upkeep
 from jobs_service.upkeep_threads import UpkeepThreads
 
 __all__ = [
     "Feed",
     "JobDeletions",
+    "JobMessages",
     "JobsServicer",
     "Retention",
     "StoreMarker",
@@ -20,5 +22,4 @@ __all__ = [
     "Upkeep",
     "UpkeepThreads",
     "event_message",
-    "job_message",
 ]

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from jobs_service.journal_json import Json, parsed
 from jobs_service.response_size import fitting_job
+from jobs_service.retention import Retention
 from jobs_service.value_messages import stem_message, timestamp
 from servicekit.access.limits import LIMIT_NAMES, TenantLimits
 from servicekit.delivery.keys import public_key
-from servicekit.journal import Event, Job, Usage, Version
+from servicekit.journal import Event, Job, Journal, Usage, Version
 from sonichaos.jobs.v1 import job_pb2, jobs_service_pb2
 
 Cursor = Callable[[Event], str]
 
 
-def job_message(job: Job, cursor: Cursor) -> job_pb2.Job:
-    """A job. ``cursor`` gives the feed position of an event as text."""
+class JobMessages:
+    """Writes jobs as messages, with the cursors of ``journal`` and the times at which ``retention`` ends."""
+
+    def __init__(self, journal: Journal, retention: Retention) -> None:
+        self._journal = journal
+        self._retention = retention
+
+    def __call__(self, job: Job) -> job_pb2.Job:
+        """One job."""
+        return _job_message(job, self._cursor, self._retention.purge_time(job))
+
+    def _cursor(self, event: Event) -> str:
+        return self._journal.cursor(event.tenant, event.position)
+
+
+def _job_message(job: Job, cursor: Cursor, purge_time: datetime | None) -> job_pb2.Job:
     versions = [version_message(version, cursor) for version in job.versions]
     message = job_pb2.Job(
         job_id=job.job_id,
@@ -31,6 +47,7 @@ def job_message(job: Job, cursor: Cursor) -> job_pb2.Job:
         latest=job_pb2.LatestVersion(
             number=job.versions[-1].number, state=job_pb2.JobState.Value(f"JOB_STATE_{job.versions[-1].state}")
         ),
+        purge_time=None if purge_time is None else timestamp(purge_time),
     )
     return fitting_job(message)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -15,7 +15,7 @@ from jobs_service.admission_hook import NO_HOOK, AdmissionHook, ProposedWork
 from jobs_service.deletion import JobDeletions
 from jobs_service.erasure import JobErasures
 from jobs_service.feed import Feed
-from jobs_service.messages import job_message, usage_message
+from jobs_service.messages import usage_message
 from jobs_service.response_size import fitting_page
 from jobs_service.stored_files import stored_file, version_with_audio
 from jobs_service.value_messages import stored_file_message, timestamp
@@ -27,7 +27,7 @@ from servicekit.caller_fields import read_page_size
 from servicekit.clock import Clock
 from servicekit.delivery.keys import public_key
 from servicekit.errors import DataLoss
-from servicekit.journal import Event, Job, Journal, OwningService
+from servicekit.journal import Job, Journal, OwningService
 from servicekit.journal.reading import job_not_found
 from servicekit.rpc.pools import CallPools
 from servicekit.store.object_store import ObjectStore
@@ -59,6 +59,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         clock: Clock,
         queue_limit: int,
         url_ttl_s: int,
+        as_message: Callable[[Job], job_pb2.Job],
         hook: AdmissionHook = NO_HOOK,
         call_limits: CallLimits,
     ) -> None:
@@ -73,6 +74,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         self._clock = clock
         self._queue_limit = queue_limit
         self._url_ttl_s = url_ttl_s
+        self._message = as_message
         self._hook = hook
         self._call_limits = call_limits
         self._work_pool = hook.pool(pools, without=pools.writes)
@@ -289,9 +291,3 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         if job.owner is not self._owner:
             raise job_not_found(job_id)
         return job
-
-    def _message(self, job: Job) -> job_pb2.Job:
-        return job_message(job, self._cursor)
-
-    def _cursor(self, event: Event) -> str:
-        return self._journal.cursor(event.tenant, event.position)

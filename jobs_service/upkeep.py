@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Self
-
 from jobs_service.deletion import JobDeletions
+from jobs_service.retention import Retention
 from servicekit.errors import NotFound
 from servicekit.faults import NO_FAULTS, Faults
-from servicekit.host_settings import HostSettings
 from servicekit.journal import Journal, OwningService
 from servicekit.logs import logger
 from servicekit.work.repeating_thread import RepeatingThread
@@ -16,23 +13,7 @@ from servicekit.work.repeating_thread import RepeatingThread
 _PAUSE_S = 5.0
 _EVENTS = 200
 _JOBS = 10
-_DAY_S = 24 * 3600.0
 _log = logger(__name__)
-
-
-@dataclass(frozen=True)
-class Retention:
-    """For how many seconds events of ended jobs, and ended jobs, are kept; None keeps them for good."""
-
-    events_s: float | None
-    jobs_s: float | None
-
-    @classmethod
-    def of(cls, settings: HostSettings) -> Self:
-        """That of the settings, where 0 keeps for good."""
-        days = (settings.event_retention_days, settings.job_retention_days)
-        events_s, jobs_s = (number * _DAY_S if number else None for number in days)
-        return cls(events_s, jobs_s)
 
 
 class Upkeep(RepeatingThread):

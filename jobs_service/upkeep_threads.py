@@ -9,10 +9,11 @@ from typing import Self
 
 from jobs_service.deletion import JobDeletions
 from jobs_service.erasure import JobErasures
+from jobs_service.retention import Retention
 from jobs_service.store_marker import StoreMarker
 from jobs_service.sweep import StoreSweep, Unnamed, UnnamedJobFiles
 from jobs_service.tenant_erasure import EraseFiles, TenantErasures
-from jobs_service.upkeep import Retention, Upkeep
+from jobs_service.upkeep import Upkeep
 from servicekit.faults import Faults
 from servicekit.host_settings import HostSettings
 from servicekit.journal import Journal, OwningService

@@ -11,10 +11,9 @@ import asyncio
 from contextlib import AsyncExitStack
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-from jobs_service import Feed, JobsServicer, UpkeepThreads, job_message
+from jobs_service import Feed, JobMessages, JobsServicer, Retention, UpkeepThreads
 from jobs_service.admission_hook import open_admission_hook
 from jobs_service.operations_servicer import NAME as OPERATIONS
 from jobs_service.operations_servicer import OperationsServicer
@@ -52,7 +51,7 @@ from servicekit.installation import (
     open_installation,
     serve_metrics,
 )
-from servicekit.journal import DataKind, Job, OwningService
+from servicekit.journal import DataKind, OwningService
 from servicekit.loans import Lender, LoanClient, LoanPool
 from servicekit.logs import configure_logs
 from servicekit.metrics import Metrics
@@ -142,9 +141,7 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
         )
         feed = await resources.enter_async_context(Feed(journal, OwningService.RENDER))
 
-        def to_message(job: Job) -> Any:  # noqa: ANN401  a Job message, which has no stubs here
-            return job_message(job, lambda event: journal.cursor(event.tenant, event.position))
-
+        as_message = JobMessages(journal, Retention.of(settings))
         servicer = RenderServicer(
             pools=server.pools,
             renders=renders,
@@ -155,7 +152,7 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             fingerprint=fingerprint,
             clock=clock,
             meters=UploadMeters(journal, server.pools.writes, server.call_limits.policy),
-            as_message=to_message,
+            as_message=as_message,
         )
         render_pb2_grpc.add_RenderServiceServicer_to_server(servicer, server.grpc_server)
         swept = dict.fromkeys(PERSONA_FOLDERS, personas.unnamed_keys)
@@ -177,6 +174,7 @@ async def serve(settings: RenderSettings, faults: Faults) -> None:
             clock=clock,
             queue_limit=settings.queue_limit,
             url_ttl_s=settings.url_ttl_seconds,
+            as_message=as_message,
             hook=hook,
             call_limits=server.call_limits,
         )

@@ -9,9 +9,8 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import asyncio
 from contextlib import AsyncExitStack
-from typing import Any
 
-from jobs_service import Feed, JobDeletions, JobsServicer, UpkeepThreads, job_message
+from jobs_service import Feed, JobDeletions, JobMessages, JobsServicer, Retention, UpkeepThreads
 from jobs_service.admission_hook import open_admission_hook
 from jobs_service.operations_servicer import NAME as OPERATIONS
 from jobs_service.operations_servicer import OperationsServicer
@@ -54,7 +53,7 @@ from servicekit.installation import (
     open_installation,
     serve_metrics,
 )
-from servicekit.journal import DataKind, Job, Journal, OwningService, Stage
+from servicekit.journal import DataKind, Journal, OwningService, Stage
 from servicekit.loans import Borrowings, LoanServer
 from servicekit.logs import configure_logs, logger
 from servicekit.metrics import Metrics
@@ -269,10 +268,7 @@ def _mount(
     clock: Clock,
 ) -> None:
     """Mount SeparationService and JobsService."""
-
-    def as_message(job: Job) -> Any:  # noqa: ANN401  a Job message, which has no stubs here
-        return job_message(job, lambda event: journal.cursor(event.tenant, event.position))
-
+    as_message = JobMessages(journal, Retention.of(settings))
     servicer = SeparationServicer(
         pools=server.pools,
         pipeline=pipeline,
@@ -295,6 +291,7 @@ def _mount(
         clock=clock,
         queue_limit=settings.queue_limit,
         url_ttl_s=settings.url_ttl_seconds,
+        as_message=as_message,
         hook=admission.hook,
         call_limits=server.call_limits,
     )

@@ -16,7 +16,7 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 from grpc import aio
 
-from jobs_service import Feed, JobDeletions, JobsServicer
+from jobs_service import Feed, JobDeletions, JobMessages, JobsServicer, Retention
 from jobs_service.admission_hook import NO_HOOK, AdmissionHook
 from jobs_service.server import GATED_METHODS
 from servicekit.access.call_limits import CallLimits
@@ -35,6 +35,7 @@ from tests.support.journal_rows import new_job
 from tests.support.webhooks import LOOPBACK_TOO, add_webhooks
 
 MANY = 1000
+KEEP_ALL = Retention(events_s=None, jobs_s=None)
 # More than the feed keeps for all, and more than the connection buffers for one that does not read.
 LARGE = [EventDraft(kind=EventKind.PROGRESS, error={"message": "x" * 20_000})] * 300
 NAME = "sonichaos.jobs.v1.JobsService"
@@ -82,6 +83,7 @@ async def serving(
     hook: AdmissionHook = NO_HOOK,
     gatekeeper: Gatekeeper | None = None,
     call_limits: CallLimits | None = None,
+    retention: Retention = KEEP_ALL,
     recheck_s: float = RECHECK_S,
     more_endpoints: Sequence[Endpoint] = (),
 ) -> AsyncIterator[Wire]:
@@ -107,6 +109,7 @@ async def serving(
             clock=SystemClock(),
             queue_limit=4,
             url_ttl_s=600,
+            as_message=JobMessages(journal, retention),
             hook=hook,
             call_limits=rpc.call_limits,
         )

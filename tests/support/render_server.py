@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 
-from jobs_service import Feed, JobsServicer, job_message
+from jobs_service import Feed, JobMessages, JobsServicer, Retention
 from jobs_service.deletion import JobDeletions
 from jobs_service.server import GATED_METHODS as JOBS_GATED
 from jobs_service.upload_meter import UploadMeters
@@ -54,6 +54,7 @@ def render_in_thread(
             call_limits=call_limits,
         )
         async with Feed(parts.journal, OwningService.RENDER) as feed:
+            as_message = JobMessages(parts.journal, Retention(events_s=None, jobs_s=None))
             servicer = RenderServicer(
                 pools=server.pools,
                 renders=parts.renders,
@@ -71,9 +72,7 @@ def render_in_thread(
                 fingerprint=FINGERPRINT,
                 clock=clock,
                 meters=UploadMeters(parts.journal, server.pools.writes, server.call_limits.policy),
-                as_message=lambda job: job_message(
-                    job, lambda event: parts.journal.cursor(event.tenant, event.position)
-                ),
+                as_message=as_message,
             )
             render_pb2_grpc.add_RenderServiceServicer_to_server(servicer, server.grpc_server)
             deletions = JobDeletions(parts.journal, OwningService.RENDER, parts.store)
@@ -85,6 +84,7 @@ def render_in_thread(
                 clock=clock,
                 queue_limit=QUEUE_LIMIT,
                 url_ttl_s=60,
+                as_message=as_message,
                 call_limits=server.call_limits,
             )
             jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)

@@ -18,7 +18,7 @@ from grpc import aio
 from grpc_status import rpc_status
 from numpy.typing import NDArray
 
-from jobs_service import Feed, JobDeletions, JobsServicer, job_message
+from jobs_service import Feed, JobDeletions, JobMessages, JobsServicer, Retention
 from jobs_service.admission_hook import NO_HOOK, AdmissionHook
 from jobs_service.upload_meter import UploadMeters
 from render_service.separation.codec import HandoffCodec
@@ -134,13 +134,14 @@ async def serving(
             hook=hook,
             tenant_limits=server.call_limits.policy,
         )
+        as_message = JobMessages(journal, Retention(events_s=None, jobs_s=None))
         servicer = SeparationServicer(
             pools=server.pools,
             pipeline=pipeline,
             calls=calls,
             admission=admission,
             meters=UploadMeters(journal, server.pools.uploads, server.call_limits.policy),
-            as_message=lambda job: job_message(job, lambda event: journal.cursor(event.tenant, event.position)),
+            as_message=as_message,
             receive_limits=receive_limits,
         )
         separation_pb2_grpc.add_SeparationServiceServicer_to_server(servicer, server.grpc_server)
@@ -158,6 +159,7 @@ async def serving(
                 clock=clock,
                 queue_limit=16,
                 url_ttl_s=60,
+                as_message=as_message,
                 call_limits=server.call_limits,
             )
             jobs_service_pb2_grpc.add_JobsServiceServicer_to_server(jobs, server.grpc_server)

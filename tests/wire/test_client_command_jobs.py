@@ -42,6 +42,9 @@ def test_jobs_get_cancel_delete_sign_url(pair: ScriptedPair, tmp_path: Path) -> 
     assert job_id in sonichaos(pair, "jobs", "--owner", "render").stdout
     assert lines(sonichaos(pair, "get", job_id, "--json"))[0]["state"] == "JOB_STATE_DONE"
     assert "done" in sonichaos(pair, "get", job_id).stdout
+    assert "kept until" not in sonichaos(pair, "get", job_id).stdout
+    pair.render.jobs[job_id].purge_time.FromSeconds(86400)
+    assert "  kept until 1970-01-02 00:00:00 UTC" in sonichaos(pair, "get", job_id).stdout
     fetched = sonichaos(pair, "get", job_id, "--out", str(tmp_path), "--file", "bounce")
     assert Path(fetched.stdout.strip()).read_bytes() == BOUNCE
     assert sonichaos(pair, "sign-url", job_id).stdout.startswith(pair.files.base_url)

@@ -14,6 +14,7 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2
 
+from jobs_service import Retention
 from servicekit.journal import AuditDraft, Checkpoint, EventDraft, EventKind, OwningService, ProgressTrack, Stage
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2
 from sonichaos.jobs.v1.job_pb2 import JOB_STATE_QUEUED, JOB_STATE_RUNNING
@@ -123,6 +124,20 @@ async def test_no_call_finds_the_job_of_another_tenant(wire: Wire) -> None:
         for call in calls:
             assert (await refusal(call))[:2] == (grpc.StatusCode.NOT_FOUND, "JOB_NOT_FOUND")
     assert wire.journal.job("local", mine).state == "QUEUED"
+
+
+async def test_a_job_says_when_its_retention_ends(tmp_path: Path) -> None:
+    """Every answer with the job has the time, once its versions have ended."""
+    retention = Retention(events_s=None, jobs_s=3600.0)
+    with open_journal(tmp_path) as journal:
+        async with serving(tmp_path, journal, retention=retention) as wire:
+            asked = jobs_service_pb2.GetJobRequest(job_id=wire.accept())
+            assert not (await wire.stub.GetJob(asked)).job.HasField("purge_time")
+            wire.journal.finish(wire.claim())
+            job = (await wire.stub.GetJob(asked)).job
+            assert job.purge_time.ToNanoseconds() == job.versions[0].end_time.ToNanoseconds() + 3600 * 10**9
+            (listed,) = (await wire.stub.ListJobs(jobs_service_pb2.ListJobsRequest())).jobs
+            assert listed.purge_time == job.purge_time
 
 
 async def test_a_list_is_paged_and_filtered(wire: Wire) -> None:

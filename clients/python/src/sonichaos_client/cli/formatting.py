@@ -47,6 +47,9 @@ def format_job(job: job_pb2.Job) -> str:
     if brief.HasField("score"):
         given = f"chords {printable(brief.score.chords, _MAX_PROMPT)}" if brief.score.chords else "a MIDI file"
         lines.append(f"  score: {given}")
+    if job.HasField("purge_time"):
+        purged = job.purge_time.ToDatetime().isoformat(sep=" ", timespec="seconds")
+        lines.append(f"  kept until {purged} UTC, then deleted with its files")
     lines += [format_version(job, version) for version in job.versions]
     return "\n".join(lines)
 
