@@ -1,14 +1,33 @@
 // A job as it is now: read once, then followed by its events. A reload or a lost connection loses none.
 
-import type { Job } from "@sonichaos/client/gen/sonichaos/jobs/v1/job_pb.js";
+import { useEffect, useState, useSyncExternalStore } from "react";
 
-export interface FollowedJob {
-  /** Not set until the first answer. */
-  readonly job: Job | undefined;
-  /** What the last call has thrown; undefined once a call succeeds. */
-  readonly problem: unknown;
-  /** False while the event stream is being opened again. */
-  readonly connected: boolean;
+import { renderJobs, separationJobs } from "../api/calls";
+import { onBearerChange } from "../api/session";
+import { JobFollower, type JobSnapshot } from "./job_follower";
+
+export interface FollowedJob extends JobSnapshot {
   /** Read the job again at once. */
   readonly refresh: () => void;
+}
+
+/** Follows the job for as long as the component is mounted. The id must not change: give the component a key. */
+export function useJob(jobId: string): FollowedJob {
+  const [follower] = useState(() => new JobFollower(jobId, [renderJobs, separationJobs]));
+  const snapshot = useSyncExternalStore(follower.subscribe, follower.snapshot);
+  useEffect(() => {
+    // What changed while nobody looked, such as a re-render or a deletion from another tab.
+    const onVisible = (): void => {
+      if (document.visibilityState === "visible") follower.refresh();
+    };
+    document.addEventListener("visibilitychange", onVisible);
+    addEventListener("online", follower.refresh);
+    const stopListening = onBearerChange(follower.refresh);
+    return () => {
+      document.removeEventListener("visibilitychange", onVisible);
+      removeEventListener("online", follower.refresh);
+      stopListening();
+    };
+  }, [follower]);
+  return { ...snapshot, refresh: follower.refresh };
 }

@@ -1,8 +1,133 @@
+import { type Job, JobState, type Version } from "@sonichaos/client/gen/sonichaos/jobs/v1/job_pb.js";
+import { useState } from "react";
+
+import { AuditPanel } from "../audit/audit_panel";
+import { DownloadsPanel } from "../download/downloads_panel";
+import { type FollowedJob, useJob } from "../job/use_job";
+import { isDeleted, isPlayable, newestPlayable, openVersion, versionOf } from "../job/version_state";
+import { en } from "../messages/en";
+import { ProgressPanel } from "../progress/progress_panel";
+import { hrefOf } from "../routing/route";
+import { CallProblem } from "../ui/call_problem";
+import { Panel } from "../ui/panel";
+import { VersionsPanel } from "../versions/versions_panel";
+import { AddStems } from "./add_stems";
+import { FactsPanel } from "./facts_panel";
+import { NewVersionNotice } from "./new_version_notice";
+import style from "./take.module.css";
+import { TakeHeader } from "./take_header";
+
 interface TakePageProps {
   readonly jobId: string;
 }
 
 /** One job: its progress, player, versions, re-render panel and audit. */
 export function TakePage({ jobId }: TakePageProps) {
-  return <h1>{jobId}</h1>;
+  const followed = useJob(jobId);
+  const { job, absent, problem } = followed;
+  if (absent !== undefined) return <Absent absent={absent} />;
+  if (job === undefined) {
+    return (
+      <>
+        <h1>{problem === undefined ? en.take.loading : en.take.reconnecting}</h1>
+        {problem !== undefined && <CallProblem thrown={problem} />}
+      </>
+    );
+  }
+  return <Take job={job} followed={followed} />;
+}
+
+interface TakeProps {
+  readonly job: Job;
+  readonly followed: FollowedJob;
+}
+
+function Take({ job, followed }: TakeProps) {
+  const { refresh, connected } = followed;
+  const [chosen, setChosen] = useState<number>();
+  const [compared, setCompared] = useState<number>();
+  const newest = newestPlayable(job);
+  // The first version that can be heard stays chosen: a new one must not replace what somebody listens to.
+  if (chosen === undefined && newest !== undefined) setChosen(newest.number);
+  const heard = playableOr(job, chosen, newest?.number);
+  const against = compared === heard ? undefined : playableOr(job, compared, undefined);
+  const shown = heard === undefined ? job.versions.at(-1) : versionOf(job, heard);
+  const inProgress = openVersion(job) ?? endedBadly(job);
+  const hear = (version: number): void => {
+    setChosen(version);
+    if (version === compared) setCompared(heard);
+  };
+  return (
+    <>
+      <TakeHeader job={job} />
+      {inProgress !== undefined && (
+        <ProgressPanel
+          key={inProgress.number}
+          job={job}
+          version={inProgress}
+          connected={connected}
+          onChange={refresh}
+        />
+      )}
+      <NewVersionNotice
+        job={job}
+        heard={heard}
+        onCompare={(version, base) => {
+          setChosen(version);
+          setCompared(base);
+        }}
+      />
+      {heard === undefined ? (
+        <Panel title={en.take.player}>
+          <p className="muted">{en.take.playerWaits}</p>
+        </Panel>
+      ) : (
+        <Panel title={en.take.player}>
+          <p className="muted">{against === undefined ? `v${heard}` : `v${heard} / v${against}`}</p>
+        </Panel>
+      )}
+      <div className={style.columns}>
+        <div className={style.column}>
+          <VersionsPanel
+            job={job}
+            heard={heard}
+            against={against}
+            onHear={hear}
+            onCompare={setCompared}
+            onChange={refresh}
+          />
+          {shown !== undefined && <AddStems job={job} version={shown} onChange={refresh} />}
+          {shown !== undefined && <DownloadsPanel key={shown.number} job={job} version={shown} />}
+        </div>
+        <div className={style.column}>
+          {shown !== undefined && <FactsPanel job={job} version={shown} />}
+          {shown !== undefined && <AuditPanel job={job} version={shown} />}
+        </div>
+      </div>
+    </>
+  );
+}
+
+/** `wanted` if that version can be played now, else `fallback`. */
+function playableOr(job: Job, wanted: number | undefined, fallback: number | undefined): number | undefined {
+  const version = wanted === undefined ? undefined : versionOf(job, wanted);
+  return version !== undefined && isPlayable(version) ? wanted : fallback;
+}
+
+/** The newest version if it has failed or was cancelled: what happened stays visible. */
+function endedBadly(job: Job): Version | undefined {
+  const latest = job.versions.at(-1);
+  return latest === undefined || latest.state === JobState.DONE || isDeleted(latest) ? undefined : latest;
+}
+
+function Absent({ absent }: { readonly absent: "unknown" | "deleted" }) {
+  return (
+    <>
+      <h1>{absent === "unknown" ? en.take.unknown : en.take.deleted}</h1>
+      <p role="status">{absent === "unknown" ? en.take.unknownDetail : en.take.deletedDetail}</p>
+      <p>
+        <a href={hrefOf({ page: "library" })}>{en.take.toLibrary}</a>
+      </p>
+    </>
+  );
 }

@@ -1,0 +1,112 @@
+import { timestampNow } from "@bufbuild/protobuf/wkt";
+import type { Job, Version } from "@sonichaos/client/gen/sonichaos/jobs/v1/job_pb.js";
+import { useState } from "react";
+
+import { jobsOf } from "../api/calls";
+import { durationWords, secondsBetween } from "../job/time_words";
+import { isDeleted, isFinal, isPlayable } from "../job/version_state";
+import { en } from "../messages/en";
+import { Button } from "../ui/button";
+import { ConfirmDialog } from "../ui/confirm_dialog";
+import { Panel } from "../ui/panel";
+import { useCall } from "../ui/use_call";
+import { StateChip } from "./state_chip";
+import style from "./versions.module.css";
+
+interface VersionsPanelProps {
+  readonly job: Job;
+  readonly heard: number | undefined;
+  readonly against: number | undefined;
+  readonly onHear: (version: number) => void;
+  /** undefined: compare with nothing. */
+  readonly onCompare: (version: number | undefined) => void;
+  readonly onChange: () => void;
+}
+
+/** All versions, newest first; which one is heard, and which it is compared with. */
+export function VersionsPanel({ job, heard, against, onHear, onCompare, onChange }: VersionsPanelProps) {
+  const [deleting, setDeleting] = useState<Version>();
+  const call = useCall();
+  const confirm = (version: Version): void =>
+    call.start(async () => {
+      await jobsOf(job).deleteVersion({ jobId: job.jobId, version: version.number });
+      setDeleting(undefined);
+      onChange();
+    });
+  return (
+    <Panel title={en.take.versions}>
+      <ul className={style.list}>
+        {[...job.versions].reverse().map((version) => (
+          <li key={version.number} className={style.version} data-heard={version.number === heard}>
+            <Summary version={version} />
+            {isPlayable(version) && (
+              <div className={style.actions}>
+                <Button
+                  aria-pressed={version.number === heard}
+                  aria-label={en.take.hearVersion(version.number)}
+                  onClick={() => onHear(version.number)}
+                >
+                  {version.number === heard ? en.take.hearing : en.take.hear}
+                </Button>
+                {version.number !== heard && (
+                  <Button
+                    aria-pressed={version.number === against}
+                    aria-label={en.take.compareVersion(version.number)}
+                    onClick={() => onCompare(version.number === against ? undefined : version.number)}
+                  >
+                    {version.number === against ? en.take.comparing : en.take.compare}
+                  </Button>
+                )}
+                {version.number > 1 && isFinal(version) && (
+                  <Button
+                    look="quiet"
+                    aria-label={en.take.deleteVersionNamed(version.number)}
+                    onClick={() => setDeleting(version)}
+                  >
+                    {en.take.deleteVersion}
+                  </Button>
+                )}
+              </div>
+            )}
+          </li>
+        ))}
+      </ul>
+      {deleting !== undefined && (
+        <ConfirmDialog
+          title={en.take.deleteVersionTitle(deleting.number)}
+          confirm={en.take.deleteVersion}
+          cancel={en.take.keep}
+          busy={call.busy}
+          problem={call.problem}
+          onConfirm={() => confirm(deleting)}
+          onClose={() => setDeleting(undefined)}
+        >
+          <p>{en.take.deleteVersionText(deleting.number)}</p>
+        </ConfirmDialog>
+      )}
+    </Panel>
+  );
+}
+
+function Summary({ version }: { readonly version: Version }) {
+  const age = secondsBetween(version.createTime, timestampNow());
+  const { baseVersion, rerenderedStem, brief, loudness } = version;
+  const name = baseVersion === 0 ? en.take.original : en.take.rerendered(en.take.stems[rerenderedStem], baseVersion);
+  const details = [
+    brief?.personaId ?? "",
+    brief?.seed === undefined ? "" : `${en.take.seed} ${brief.seed}`,
+    loudness?.lufs === undefined ? "" : en.take.lufs(loudness.lufs),
+    age === undefined ? "" : en.take.ago(durationWords(age)),
+  ];
+  return (
+    <div className={style.summary}>
+      <p className={style.name}>
+        <strong className="numbers">{en.take.version(version.number)}</strong> <span>{name}</span>{" "}
+        {!isDeleted(version) && <StateChip state={version.state} />}
+      </p>
+      <p className={`muted ${style.details}`}>
+        {isDeleted(version) ? en.take.deletedVersion : details.filter((detail) => detail !== "").join(" · ")}
+      </p>
+    </div>
+  );
+}
