@@ -79,6 +79,7 @@ def version_message(version: Version, cursor: Cursor) -> job_pb2.Version:
     times = (
         (version.start_time, message.start_time),
         (version.end_time, message.end_time),
+        (version.delete_time, message.delete_time),
         (version.estimated_end_time, message.estimated_end_time),
     )
     for moment, field in times:

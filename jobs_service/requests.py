@@ -31,6 +31,8 @@ def job_filter(request: jobs_service_pb2.ListJobsRequest, owner: OwningService) 
         violations.append(FieldViolation("labels", f"keys and values {texts}"))
     if not _is_plain(request.persona_id):
         violations.append(FieldViolation("persona_id", texts))
+    if not _is_plain(request.prompt_contains):
+        violations.append(FieldViolation("prompt_contains", texts))
     created_after = read_time(request.created_after_time) if request.HasField("created_after_time") else None
     if created_after is None and request.HasField("created_after_time"):
         violations.append(FieldViolation("created_after_time", "must be a time between the years 1 and 9999"))
@@ -42,6 +44,7 @@ def job_filter(request: jobs_service_pb2.ListJobsRequest, owner: OwningService) 
         labels=dict(request.labels),
         persona_id=request.persona_id,
         created_after=created_after,
+        prompt_contains=request.prompt_contains,
     )
 
 

@@ -173,7 +173,14 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
     async def DeleteVersion(
         self, request: jobs_service_pb2.DeleteVersionRequest, context: Context
     ) -> jobs_service_pb2.DeleteVersionResponse:
-        raise NotImplementedError
+        """Delete the files of one re-rendered version. What fails midway is finished as with DeleteJob."""
+        tenant = current_tenant()
+
+        def answer() -> jobs_service_pb2.DeleteVersionResponse:
+            self._deletions.delete_version(tenant, request.job_id, request.version)
+            return jobs_service_pb2.DeleteVersionResponse(job=self._message(self._owned(tenant, request.job_id)))
+
+        return await self._pools.deletes.run(answer)
 
     async def EraseJob(
         self, request: jobs_service_pb2.EraseJobRequest, context: Context

@@ -65,6 +65,8 @@ def _file_not_found(version: Version, name: _FileName) -> NotFound:
 
 
 def _advice(version: Version, name: _FileName) -> str:
+    if version.delete_time is not None:
+        return "its files were deleted (DeleteVersion)"
     if name == "zip":
         return "add its stems first (AddStems)"
     if name == "midi" and "manifest" in version.files:

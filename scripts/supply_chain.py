@@ -7,12 +7,14 @@ python scripts/supply_chain.py sbom           write build/sbom.json, a CycloneDX
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import subprocess
 import sys
 import tempfile
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -30,6 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECTS = (ROOT / "pyproject.toml", ROOT / "clients" / "python" / "pyproject.toml")
 CONSTRAINTS = ROOT / "docker" / "constraints.txt"
 SBOM = ROOT / "build" / "sbom.json"
+PAGE_LOCK = ROOT / "clients" / "web" / "package-lock.json"
 IMAGE_EXTRAS = frozenset({"postgresql"})
 """The extras that the container images install."""
 PYTHON, PLATFORM = "3.12", "x86_64-manylinux_2_28"
@@ -123,16 +126,46 @@ def licence(distribution: metadata.Distribution) -> str:
     return _SPDX_OF_TEXT.get(text, text if _SPDX.fullmatch(text) else "")
 
 
-def sbom(distributions: Mapping[str, metadata.Distribution], *, when: datetime) -> str:
+@dataclass(frozen=True, kw_only=True)
+class NpmPackage:
+    """A package of npm whose code is in the page for browsers. ``licence`` is an SPDX expression."""
+
+    name: str
+    version: str
+    licence: str
+
+    @property
+    def purl(self) -> PackageURL:
+        """Its package URL."""
+        scope, _, name = self.name.rpartition("/")
+        return PackageURL("npm", scope or None, name, self.version)
+
+
+def packages_of_the_page() -> list[NpmPackage]:
+    """The packages that `clients/web` needs at run time, directly or not, by its lock file."""
+    listed = json.loads(PAGE_LOCK.read_text(encoding="utf-8"))["packages"]
+    return [
+        NpmPackage(
+            name=path.rpartition("node_modules/")[2], version=package["version"], licence=package.get("license", "")
+        )
+        for path, package in sorted(listed.items())
+        if path.startswith("node_modules/") and not package.get("dev") and not package.get("link")
+    ]
+
+
+def sbom(
+    distributions: Mapping[str, metadata.Distribution], page: Collection[NpmPackage] = (), *, when: datetime
+) -> str:
     """A CycloneDX 1.6 SBOM in JSON: the project, these packages with version, purl and licence, and who requires whom."""
     components = {name: _component(name, one.version, licence(one)) for name, one in distributions.items()}
+    of_page = [_described(one.name, one.version, one.licence, one.purl) for one in page]
     version = tomllib.loads(PROJECTS[0].read_text(encoding="utf-8"))["project"]["version"]
     root = _component("sonichaos-studio", version, "Apache-2.0", ComponentType.APPLICATION)
-    bom = Bom(components=components.values())
+    bom = Bom(components=[*components.values(), *of_page])
     bom.metadata.component = root
     bom.metadata.timestamp = when
     direct = {canonicalize_name(one.name) for project in PROJECTS for one in requirements(project, IMAGE_EXTRAS)}
-    bom.register_dependency(root, [components[name] for name in sorted(direct & components.keys())])
+    bom.register_dependency(root, [*(components[name] for name in sorted(direct & components.keys())), *of_page])
     for name, one in distributions.items():
         needed = {canonicalize_name(wanted.name) for wanted in required_by(one)}
         bom.register_dependency(components[name], [components[other] for other in sorted(needed & components.keys())])
@@ -140,7 +173,12 @@ def sbom(distributions: Mapping[str, metadata.Distribution], *, when: datetime) 
 
 
 def _component(name: str, version: str, spdx: str, kind: ComponentType = ComponentType.LIBRARY) -> Component:
-    purl = PackageURL("pypi", None, name, version)
+    return _described(name, version, spdx, PackageURL("pypi", None, name, version), kind)
+
+
+def _described(
+    name: str, version: str, spdx: str, purl: PackageURL, kind: ComponentType = ComponentType.LIBRARY
+) -> Component:
     licences = [LicenseExpression(spdx)] if spdx else []
     return Component(name=name, version=version, type=kind, purl=purl, bom_ref=str(purl), licenses=licences)
 
@@ -181,7 +219,8 @@ def main() -> None:
         CONSTRAINTS.write_text(constraints_text(), encoding="utf-8")
         return
     SBOM.parent.mkdir(exist_ok=True)
-    SBOM.write_text(sbom(runtime_closure(IMAGE_EXTRAS), when=datetime.now(UTC)) + "\n", encoding="utf-8")
+    text = sbom(runtime_closure(IMAGE_EXTRAS), packages_of_the_page(), when=datetime.now(UTC))
+    SBOM.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from servicekit.delivery.audit_body import AUDIT_BOUNCE, AUDIT_STEMS
 from servicekit.delivery.manifest import SeparatorFacts
 from servicekit.errors import Cancelled, FailedPrecondition
 from servicekit.gpu_lock import GpuLock
-from servicekit.journal import AuditRow, Journal, Version
+from servicekit.journal import AuditRow, Job, Journal, Version
 from servicekit.journal.reading import pick_version
 from servicekit.store.object_store import ObjectStore
 
@@ -71,13 +71,16 @@ class Replayer:
     separation: SeparationClient
 
     def replay(self, tenant: str, job_id: str, number: int, *, stopped: Callable[[], bool] = lambda: False) -> Replay:
-        """Replay a version; 0 is the newest that has an audit row. Once ``stopped`` is true it ends within a step.
+        """Replay a version; 0 is the newest that has an audit row and its files. Once ``stopped`` is true it ends within a step.
 
         Raises NotFound, FailedPrecondition INPUT_MISSING naming what is missing, and DataLoss for a changed bounce.
         """
-        version = pick_version(self.journal.job(tenant, job_id), number, lambda version: bool(version.audit_digests))
+        job = self.journal.job(tenant, job_id)
+        version = pick_version(job, number, lambda version: bool(version.audit_digests) and version.delete_time is None)
+        _check_not_deleted(job, version.number, "files")
         work = _Stoppable(stopped)
         if version.rerendered_stem:
+            _check_not_deleted(job, version.base_version, "ZIP")
             return self._replay_rerender(tenant, version, work)
         return self._replay_take(tenant, version, work)
 
@@ -201,6 +204,13 @@ def _prefixed(separation_fingerprint: Mapping[str, str]) -> dict[str, str]:
 
 def _differences(recorded: Mapping[str, str], current: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted(name for name in {*recorded, *current} if recorded.get(name) != current.get(name)))
+
+
+def _check_not_deleted(job: Job, number: int, files: str) -> None:
+    """Raise FailedPrecondition INPUT_MISSING for a version that DeleteVersion has deleted; ``files`` of it are needed."""
+    version = job.version(number)
+    if version is not None and version.delete_time is not None:
+        raise _input_missing(f"the {files} of version {number}, which was deleted")
 
 
 def _input_missing(what: str) -> FailedPrecondition:

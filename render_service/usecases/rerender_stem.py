@@ -27,6 +27,7 @@ from servicekit.delivery.audit_body import AUDIT_STEMS, STEMS_BODY
 from servicekit.delivery.names import StemName
 from servicekit.errors import DataLoss, FailedPrecondition, FieldViolation, InvalidFields
 from servicekit.journal import AcceptResult, Job, JobState, Journal, NewVersion, OwningService, Request, Version
+from servicekit.journal.admission import check_not_deleted
 from servicekit.journal.reading import pick_version
 
 _METHOD = "/sonichaos.render.v1.RenderService/RerenderStem"
@@ -217,6 +218,7 @@ def _drums_switched_off() -> FailedPrecondition:
 def _pick_base_version(job: Job, number: int) -> Version:
     """The version named, or the newest that is done and has stems. Raises NotFound and FailedPrecondition WRONG_STATE."""
     version = pick_version(job, number, _has_stems)
+    check_not_deleted(job, version, "re-render a stem of another version")
     if not _has_stems(version):
         raise _wrong_state(
             version, "a re-render needs a version that is DONE and has stems; add stems first (AddStems)"

@@ -32,6 +32,14 @@ def attempt_of(key: str) -> tuple[int, int] | None:
     return None if found is None else (int(found[1]), int(found[2]))
 
 
+def is_of_version(key: str, job_id: str, number: int) -> bool:
+    """Whether a key of a job's folder is that of a version's file, whatever attempt stored it."""
+    made_by = attempt_of(key)
+    if made_by is None:  # a name that callers see
+        return key in VersionKeys(job_id, number).all
+    return made_by[0] == number
+
+
 @dataclass(frozen=True)
 class VersionKeys:
     """The keys of one version's files. ``number`` counts from 1. Without an ``attempt_folder`` they are the names callers see."""

@@ -1,9 +1,9 @@
 """The journal: jobs, versions, numbered events and the audit chain of one installation, in SQLite or PostgreSQL."""
 
-from servicekit.journal.admission import stems_in_brief
 from servicekit.journal.journal import Journal
 from servicekit.journal.migrate import SchemaError
 from servicekit.journal.personal import canonical_json
+from servicekit.journal.requeueing import stems_in_brief
 from servicekit.journal.rows import (
     AcceptResult,
     AuditDraft,
@@ -46,6 +46,7 @@ from servicekit.journal.states import (
     WebhookProblem,
 )
 from servicekit.journal.tenant_erasure import JobToErase, TenantErasure
+from servicekit.journal.version_deletion import VersionDeletion
 from servicekit.journal.webhook_rows import (
     AttemptResult,
     DueWebhook,
@@ -96,6 +97,7 @@ __all__ = [
     "TenantErasure",
     "Usage",
     "Version",
+    "VersionDeletion",
     "WaitState",
     "Webhook",
     "WebhookAttempt",

@@ -1,4 +1,4 @@
-"""Accepts jobs, re-renders and requests for stems into the queue."""
+"""Accepts jobs and re-renders into the queue."""
 
 from __future__ import annotations
 
@@ -10,18 +10,14 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from servicekit.access.limits import UNLIMITED, TenantLimits
 from servicekit.clock import from_micros, to_micros
-from servicekit.delivery.names import StemMode, StemName
+from servicekit.delivery.names import StemName
 from servicekit.errors import AlreadyExists, FailedPrecondition, ResourceExhausted, expiry_too_soon
 from servicekit.ids import is_job_id, new_job_id
 from servicekit.journal import event_log, usage
 from servicekit.journal.database import Transaction
 from servicekit.journal.estimates import Queue
 from servicekit.journal.reading import (
-    job_not_found,
-    pick_version,
     read_job,
-    read_version_rows,
-    to_job,
     to_new_job,
     version_not_found,
 )
@@ -59,7 +55,7 @@ def accept(tx: Transaction, new: NewJob, room: Room) -> AcceptResult:
     earlier = find_existing(tx.connection, new.request, tx.now_us)
     if earlier is not None:
         return earlier
-    queue = _queue_with_room(tx, new.owner, new.request.tenant, new.audio_seconds, room)
+    queue = queue_with_room(tx, new.owner, new.request.tenant, new.audio_seconds, room)
     _check_expiry(queue, new)
     job_id = new.job_id or new_job_id(from_micros(tx.now_us))
     if new.job_id is not None:
@@ -91,10 +87,12 @@ def accept_version(tx: Transaction, new: NewVersion, room: Room) -> AcceptResult
         return earlier
     tenant = new.request.tenant
     job = read_job(tx.connection, tenant, new.job_id, tx.now_us)
-    if job.version(new.base_version) is None:
+    base_version = job.version(new.base_version)
+    if base_version is None:
         raise version_not_found(job.job_id, new.base_version)
+    check_not_deleted(job, base_version, "re-render a stem of another version")
     owner = new.owner or job.owner
-    queue = _queue_with_room(tx, owner, tenant, new.audio_seconds, room)
+    queue = queue_with_room(tx, owner, tenant, new.audio_seconds, room)
     _check_expiry(queue, new)
     if owner is not job.owner:
         _change_owner(tx, job, owner)
@@ -118,113 +116,6 @@ def _change_owner(tx: Transaction, job: Job, owner: OwningService) -> None:
     tx.connection.execute(update(versions).where(versions.c.job_id == job.job_id).values(owner=owner))
 
 
-def version_for_stems(
-    connection: Connection, tenant: str, job_id: str, number: int, *, owner: OwningService | None, now_us: int
-) -> tuple[Job, Version]:
-    """The job, and its version that `add_stems` would queue; see `Journal.add_stems` for what it raises."""
-    job = _owned_job(connection, tenant, job_id, owner, now_us)
-    version = pick_version(job, number, _lacks_only_stems)
-    if not version.state.ended:
-        raise wrong_state(job, version, "wait until it ends, then request its stems")
-    if "bounce" not in version.files:
-        raise wrong_state(job, version, "it has no bounce to separate; create a new job")
-    if "zip" in version.files:
-        raise wrong_state(job, version, "it already has stems; download its ZIP")
-    return job, version
-
-
-def stems_in_brief(mode: StemMode) -> Json:
-    """The fields of a brief that ask for stems."""
-    return {"stems": True, "stemMode": f"STEM_MODE_{mode.name}"}
-
-
-def add_stems(
-    tx: Transaction,
-    tenant: str,
-    job_id: str,
-    number: int,
-    *,
-    stem_mode: StemMode | None,
-    priority: int,
-    room: Room,
-    owner: OwningService | None,
-) -> Job:
-    """Queue an ended version again to make its stems; see `Journal.add_stems`."""
-    job, version = version_for_stems(tx.connection, tenant, job_id, number, owner=owner, now_us=tx.now_us)
-    queue = _queue_with_room(tx, job.owner, tenant, version.audio_seconds, room)
-    mode = stem_mode or version.stem_mode
-    brief = {**version.brief, **stems_in_brief(mode)}
-    tx.connection.execute(
-        update(versions)
-        .where(versions.c.job_id == job_id, versions.c.number == version.number)
-        .values(
-            stems_wanted=True,
-            stem_mode=mode.name,
-            brief=json.dumps(brief),
-            files=json.dumps(_keeping_manifest(version.files)),
-            error=None,
-            end_us=None,
-            expire_us=None,  # the brief's expiry was for the first run
-            crashes=0,
-            lost_token=None,
-            queued_us=queue.next_place_us,
-            priority=priority,
-            running_limit=room.tenant.running_jobs,
-        )
-    )
-    changed = event_log.change_state(tx, job_id, version.number, JobState.QUEUED)
-    return to_job(tx.connection, changed.job, read_version_rows(tx.connection, job_id), tx.now_us)
-
-
-def version_to_retry(
-    connection: Connection, tenant: str, job_id: str, number: int, *, owner: OwningService | None, now_us: int
-) -> tuple[Job, Version]:
-    """The job, and its version that `retry_version` would queue; see `Journal.retry_version` for what it raises."""
-    job = _owned_job(connection, tenant, job_id, owner, now_us)
-    version = pick_version(job, number, lambda version: version.state is JobState.FAILED)
-    if version.state is not JobState.FAILED:
-        raise wrong_state(job, version, "only a failed version is retried")
-    if measurement(version) is not None:
-        raise wrong_state(
-            job, version, "its failure is a measurement that drift reports count; re-render the stem instead"
-        )
-    of_version = (versions.c.job_id == job_id, versions.c.number == version.number)
-    if connection.execute(select(versions.c.prompt_erased).where(*of_version)).scalar_one():
-        raise wrong_state(job, version, "its prompt was erased; create a new job")
-    return job, version
-
-
-def retry_version(
-    tx: Transaction, tenant: str, job_id: str, number: int, *, priority: int, room: Room, owner: OwningService | None
-) -> Job:
-    """Queue a failed version again; see `Journal.retry_version`."""
-    job, version = version_to_retry(tx.connection, tenant, job_id, number, owner=owner, now_us=tx.now_us)
-    queue = _queue_with_room(tx, job.owner, tenant, version.audio_seconds, room)
-    anew = {
-        "files": json.dumps(_keeping_manifest(version.files)),
-        "error": None,
-        "end_us": None,
-        "expire_us": None,
-        "crashes": 0,
-        "lost_token": None,
-        "queued_us": queue.next_place_us,
-        "priority": priority,
-        "running_limit": room.tenant.running_jobs,
-    }
-    of_version = (versions.c.job_id == job_id, versions.c.number == version.number)
-    tx.connection.execute(update(versions).where(*of_version).values(anew))
-    changed = event_log.change_state(tx, job_id, version.number, JobState.QUEUED)
-    return to_job(tx.connection, changed.job, read_version_rows(tx.connection, job_id), tx.now_us)
-
-
-def _owned_job(connection: Connection, tenant: str, job_id: str, owner: OwningService | None, now_us: int) -> Job:
-    """A job. Raises NotFound, also for that of another owner."""
-    job = read_job(connection, tenant, job_id, now_us)
-    if owner not in {None, job.owner}:
-        raise job_not_found(job_id)
-    return job
-
-
 def measurement(version: Version) -> Json | None:
     """The ErrorInfo of a re-render that failed by its measured drift: reason and numbers, no text of the caller."""
     for detail in (version.error or {}).get("details", ()):
@@ -232,17 +123,6 @@ def measurement(version: Version) -> Json | None:
             found: Json = detail
             return found
     return None
-
-
-def _keeping_manifest(files: Json) -> Json:
-    """The files of an ended version, whose manifest stays when one with stems replaces it."""
-    kept = files.get("kept", [])
-    manifest = files.get("manifest")
-    return files if manifest is None or manifest in kept else {**files, "kept": [*kept, manifest]}
-
-
-def _lacks_only_stems(version: Version) -> bool:
-    return version.state.ended and "bounce" in version.files and "zip" not in version.files
 
 
 def _insert_version(
@@ -306,7 +186,7 @@ def find_existing(connection: Connection, request: Request, now_us: int) -> Acce
     return AcceptResult(job, found.version, created=False)
 
 
-def _queue_with_room(tx: Transaction, owner: OwningService, tenant: str, audio_s: float, room: Room) -> Queue:
+def queue_with_room(tx: Transaction, owner: OwningService, tenant: str, audio_s: float, room: Room) -> Queue:
     """The owner's queue, with the work counted for the tenant. Raises as `check_room`."""
     queue = check_room(tx.connection, owner, tenant, audio_s, room, now_us=tx.now_us)
     usage.add_work(tx, tenant, audio_s)
@@ -374,3 +254,9 @@ def wrong_state(job: Job, version: Version, advice: str) -> FailedPrecondition:
         reason="WRONG_STATE",
         metadata={"job_id": job.job_id, "version": str(version.number), "state": str(version.state)},
     )
+
+
+def check_not_deleted(job: Job, version: Version, advice: str) -> None:
+    """Raise FailedPrecondition WRONG_STATE for a version whose files were deleted; ``advice`` says what to do instead."""
+    if version.delete_time is not None:
+        raise wrong_state(job, version, f"its files were deleted; {advice}")

@@ -12,7 +12,9 @@ from servicekit.journal import (
     claims,
     listing,
     reading,
+    requeueing,
     usage,
+    version_deletion,
 )
 from servicekit.journal.admission import Room
 from servicekit.journal.open_journal import OpenJournal
@@ -31,6 +33,7 @@ from servicekit.journal.rows import (
     Version,
 )
 from servicekit.journal.states import OwningService
+from servicekit.journal.version_deletion import VersionDeletion
 
 
 class CallerMethods(OpenJournal):
@@ -100,7 +103,7 @@ class CallerMethods(OpenJournal):
         """
         room = Room(limit, tenant_limits)
         with self._writing() as tx:
-            return admission.add_stems(
+            return requeueing.add_stems(
                 tx, tenant, job_id, version, stem_mode=stem_mode, priority=priority, room=room, owner=owner
             )
 
@@ -110,7 +113,7 @@ class CallerMethods(OpenJournal):
         """The version that :meth:`add_stems` would queue. Raises as it does, but for the queue."""
         with self._database.reading() as connection:
             now_us = self._database.now_us()
-            return admission.version_for_stems(connection, tenant, job_id, version, owner=owner, now_us=now_us)[1]
+            return requeueing.version_for_stems(connection, tenant, job_id, version, owner=owner, now_us=now_us)[1]
 
     def version_to_retry(
         self, tenant: str, job_id: str, version: int, *, owner: OwningService | None = None
@@ -118,7 +121,7 @@ class CallerMethods(OpenJournal):
         """The version that :meth:`retry_version` would queue. Raises as it does, but for the queue."""
         with self._database.reading() as connection:
             now_us = self._database.now_us()
-            return admission.version_to_retry(connection, tenant, job_id, version, owner=owner, now_us=now_us)[1]
+            return requeueing.version_to_retry(connection, tenant, job_id, version, owner=owner, now_us=now_us)[1]
 
     def retry_version(
         self,
@@ -138,7 +141,7 @@ class CallerMethods(OpenJournal):
         """
         room = Room(limit, tenant_limits)
         with self._writing() as tx:
-            return admission.retry_version(tx, tenant, job_id, version, priority=priority, room=room, owner=owner)
+            return requeueing.retry_version(tx, tenant, job_id, version, priority=priority, room=room, owner=owner)
 
     def cancel(self, tenant: str, job_id: str, version: int = 0, *, owner: OwningService | None = None) -> Job:
         """Cancel a version (0: the newest that has not ended). Raises NotFound as :meth:`add_stems`."""
@@ -165,6 +168,27 @@ class CallerMethods(OpenJournal):
         """
         with self._writing() as tx:
             cancel_delete.finish_delete(tx, tenant, job_id)
+
+    def start_delete_version(
+        self, tenant: str, job_id: str, version: int, owner: OwningService
+    ) -> VersionDeletion | None:
+        """Record that the files of an ended re-rendered version are being deleted: from now on no call shows them.
+
+        Can be repeated; None where its files have been removed. Raises InvalidFields for a version below 2, NotFound, also for a
+        job of another owner, and FailedPrecondition WRONG_STATE while it or a version that is made from it has not ended.
+        """
+        with self._writing() as tx:
+            return version_deletion.start_delete_version(tx, tenant, job_id, version, owner)
+
+    def unfinished_version_deletions(self, owner: OwningService) -> Sequence[VersionDeletion]:
+        """The deletions of versions that were started and not finished."""
+        with self._database.reading() as connection:
+            return version_deletion.unfinished_version_deletions(connection, owner)
+
+    def finish_delete_version(self, deletion: VersionDeletion) -> None:
+        """Record that the files have been removed. The version's row and audit row stay. Nothing where the job is gone."""
+        with self._writing() as tx:
+            version_deletion.finish_delete_version(tx, deletion)
 
     def job(self, tenant: str, job_id: str) -> Job:
         """One job with all its versions. Raises NotFound JOB_NOT_FOUND, also for another tenant's job."""

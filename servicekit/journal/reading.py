@@ -327,6 +327,7 @@ def _to_version(
         create_time=from_micros(row.create_us),
         start_time=_time(row.start_us),
         end_time=_time(row.end_us),
+        delete_time=_time(row.delete_us),
         queue_position=None if queue is None else queue.position(row),
         estimated_end_time=None if queue is None else queue.estimated_end_time(row),
         audit_digests=audit_digests,

@@ -1,7 +1,8 @@
 """Arguments and results of the journal: frozen values, with times as aware UTC datetimes.
 
 ``brief``, ``files``, ``loudness``, ``timings`` and ``error`` are proto-JSON of ResolvedBrief, VersionFiles, Loudness,
-StageTiming and google.rpc.Status. ``files`` also has ``kept``, earlier files that stay beside those that replaced them.
+StageTiming and google.rpc.Status. ``files`` also has ``kept``, earlier files that stay beside those that replaced them; of a
+deleted version it has only ``deleting``, the keys that are still to be removed, and nothing after that.
 ``plan`` is JSON that only the owning service reads.
 """
 
@@ -152,6 +153,7 @@ class Version:
     create_time: datetime
     start_time: datetime | None
     end_time: datetime | None
+    delete_time: datetime | None
     queue_position: int | None
     estimated_end_time: datetime | None
     audit_digests: tuple[str, ...]
@@ -222,13 +224,14 @@ class AcceptResult:
 
 @dataclass(frozen=True, kw_only=True)
 class JobFilter:
-    """Which jobs to list. An empty field matches all."""
+    """Which jobs to list. An empty field matches all. ``prompt_contains`` is a text in the first version's prompt, in any case."""
 
     owner: OwningService | None = None
     states: frozenset[JobState] = frozenset()
     labels: Mapping[str, str] = field(default_factory=dict)
     persona_id: str = ""
     created_after: datetime | None = None
+    prompt_contains: str = ""
 
 
 @dataclass(frozen=True)

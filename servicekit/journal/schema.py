@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 11
 """Of the tables below; `migrations/versions/` has a file for each change."""
 
 metadata = MetaData()
@@ -128,9 +128,11 @@ versions = Table(
     Column("tenant", Text, nullable=False, server_default=""),
     Column("priority", Integer, nullable=False, server_default="0"),
     Column("running_limit", Integer, nullable=False, server_default="0"),
+    Column("delete_us", BigInteger),
     Index("versions_waiting", "owner", "state", "tenant", "priority", "queued_us", "job_id", "number"),
     _partial("versions_measured", "owner", "state", "stems_wanted", "end_us", where="work_s IS NOT NULL"),
     _partial("versions_expiring", "owner", "state", "expire_us", where="expire_us IS NOT NULL"),
+    _partial("versions_deleting", "owner", where="delete_us IS NOT NULL AND files <> '{}'"),
     _partial("versions_rerendered", "rerendered_stem", "create_us", "job_id", "number", where="rerendered_stem <> ''"),
 )
 

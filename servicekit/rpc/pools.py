@@ -112,7 +112,10 @@ class CallPools:
     cancels: CallPool
     """CancelJob: never behind jobs that are being accepted, and with one thread it takes little time from them."""
     deletes: CallPool
-    """DeleteJob, EraseJob and DeletePersona, which remove files one by one, and ErasePrompt, which may wait for readers."""
+    """DeleteJob, DeleteVersion, EraseJob and DeletePersona, which remove files one by one, and ErasePrompt.
+
+    ErasePrompt may wait for readers.
+    """
     erasures: CallPool
     """EraseTenant: steps of about 2 s."""
     replays: CallPool

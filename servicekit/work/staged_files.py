@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from servicekit.delivery.files import StoredFile
-from servicekit.delivery.keys import FileKind, VersionKeys, attempt_of, job_folder
+from servicekit.delivery.keys import FileKind, VersionKeys, attempt_of, is_of_version, job_folder
 from servicekit.errors import ServiceError
 from servicekit.journal import OrphanedVersion, named_keys
 from servicekit.logs import logger
@@ -125,8 +125,6 @@ def remove_orphaned_files(orphan: OrphanedVersion, store: ObjectStore, *, keep: 
 
 
 def _is_orphaned(key: str, orphan: OrphanedVersion) -> bool:
+    """True also for a name that callers see, which only a first attempt uses."""
     made_by = attempt_of(key)
-    if made_by is None:  # a name that callers see, which only a first attempt uses
-        return key in VersionKeys(orphan.job_id, orphan.version).all
-    number, attempt = made_by
-    return number == orphan.version and attempt <= orphan.attempt
+    return is_of_version(key, orphan.job_id, orphan.version) and (made_by is None or made_by[1] <= orphan.attempt)

@@ -276,7 +276,7 @@ URL = "https://receiver.example:8443/hook?a=b"
 NO_WEBHOOK, NO_DELIVERY = (f"{prefix}-01m8h0dkf88yd6p4gkdpczcc3e" for prefix in ("wh", "wd"))
 CALLS: dict[str, tuple[str, Make]] = {
     "GetJob": (JOBS, lambda s: [J.GetJobRequest(job_id=s.done_job)]),
-    "ListJobs": (JOBS, lambda _: [J.ListJobsRequest(page_size=1, labels={"a": "b"}, persona_id="hiss")]),
+    "ListJobs": (JOBS, lambda _: [J.ListJobsRequest(page_size=1, labels={"a": "b"}, persona_id="hiss", prompt_contains="up")]),
     "WatchJob": (JOBS, lambda s: [J.WatchJobRequest(job_id=s.done_job, version=1)]),
     "WatchJobs": (JOBS, lambda s: [J.WatchJobsRequest(cursor=s.cursor)]),
     "CancelJob": (JOBS, lambda s: [J.CancelJobRequest(job_id=s.done_job, version=1)]),

@@ -22,6 +22,7 @@ from jobs_service.server import GATED_METHODS
 from servicekit.access.call_limits import CallLimits
 from servicekit.access.gatekeeper import Gatekeeper
 from servicekit.clock import SystemClock
+from servicekit.delivery.keys import VersionKeys
 from servicekit.journal import Checkpoint, Claim, EventDraft, EventKind, Journal, OwningService, Stage
 from servicekit.metrics import Metrics
 from servicekit.rpc.endpoints import Endpoint
@@ -68,9 +69,9 @@ class Wire:
 
     def keep(self, claim: Claim, *, stems: bool = True) -> None:
         """Store small files and keep them."""
-        job_id, files = claim.version.job_id, {}
-        for kind, name in [("bounce", "bounce.wav"), *([("zip", "v1.zip")] if stems else [])]:
-            stored = self.store.put_bytes(f"jobs/{job_id}/{name}", kind.encode() * 100, content_type="audio/wav")
+        keys, files = VersionKeys(claim.version.job_id, claim.version.number), {}
+        for kind, key in [("bounce", keys.bounce), *([("zip", keys.zip)] if stems else [])]:
+            stored = self.store.put_bytes(key, kind.encode() * 100, content_type="audio/wav")
             files[kind] = {"key": stored.key, "sizeBytes": str(stored.size_bytes), "sha256": stored.sha256}
         self.journal.checkpoint(claim, Checkpoint(files=files, stage=Stage.BOUNCE))
 

@@ -57,6 +57,7 @@ class Kind(StrEnum):
     CHAIN_HEAD = "chain head"
     STORE_KEY = "store key"
     LABELS = "labels"
+    PROMPT = "prompt"
     WEBHOOK = "webhook"
     DELIVERY = "delivery"
 
@@ -261,6 +262,7 @@ def _accept_work(services: TenantServices, tenant: Tenant) -> None:
     tenant.has(Kind.PERSONA_OF_JOBS, own)
     tenant.has(Kind.STORE_KEY, key)
     tenant.has(Kind.LABELS, ("album", f"album of {name}"))
+    tenant.has(Kind.PROMPT, f"SYNTHS, {name}")
     tenant.has(Kind.JOB, tenant.take, tenant.upload)
     tenant.words |= {name, f"prefix of {name}", f"licensee of {name}", f"file of {name}.wav"}
 

@@ -319,6 +319,20 @@ def test_lists_merge_both_services_newest_first(pair: ScriptedPair, client: Any)
     assert [job.job_id for job in client.list_jobs()] == [f"j-{index}" for index in reversed(range(7))]
     only = client.list_jobs(JobFilter(owner=OwningService.SEPARATION))
     assert [job.job_id for job in only] == ["j-5", "j-3", "j-1"]
+    list(client.list_jobs(JobFilter(prompt_contains="Tape piano")))
+    assert pair.render.requests("ListJobs")[-1].prompt_contains == "Tape piano"
+
+
+def test_waveforms_are_those_of_the_service_that_has_the_job(pair: ScriptedPair, client: Any) -> None:
+    """With the version and number of points that were asked for; a handle asks for its own version."""
+    pair.separation.accept("j-1", stems=True)
+    answer = client.waveforms("j-1", version=1, points=2)
+    assert [(one.name, list(one.minima), list(one.maxima)) for one in answer.waveforms] == [
+        ("bounce.wav", [-3, 0], [0, 4])
+    ]
+    client.job("j-1").waveforms()
+    asked = pair.separation.requests("GetWaveforms")
+    assert [(request.version, request.points) for request in asked] == [(1, 2), (1, 1024)]
 
 
 def test_an_upload_is_sent_in_chunks(pair: ScriptedPair, client: Any, tmp_path: Path) -> None:

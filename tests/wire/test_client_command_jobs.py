@@ -60,10 +60,12 @@ def test_an_empty_list_of_jobs_says_so(pair: ScriptedPair) -> None:
         ((), "There are no jobs yet. 'sonichaos render'"),
         (("--json",), "There are no jobs yet"),
         (("--state", "failed"), "No job matches"),
+        (("--search", "Tape piano"), "No job matches"),
     ):
         result = sonichaos(pair, "jobs", *typed)
         assert (result.exit_code, result.stdout) == (0, "")
         assert result.stderr.startswith(said)
+    assert pair.render.requests("ListJobs")[-1].prompt_contains == "Tape piano"
 
 
 def test_usage_shows_each_limit(pair: ScriptedPair) -> None:

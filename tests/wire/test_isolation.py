@@ -82,6 +82,7 @@ FIELDS: dict[str, Kind | None] = {
     "RetryWebhookDeliveryRequest.delivery_id": Kind.DELIVERY,
     "ListJobsRequest.labels": Kind.LABELS,
     "ListJobsRequest.persona_id": Kind.PERSONA_OF_JOBS,
+    "ListJobsRequest.prompt_contains": Kind.PROMPT,
     "Brief.persona_id": Kind.PERSONA,
     "RerenderStemRequest.persona_id": Kind.PERSONA,
     "GetPersonaRequest.persona_id": Kind.PERSONA,
@@ -239,8 +240,8 @@ def test_another_tenants_name_answers_as_one_that_does_not_exist(attempts: Attem
             if kind in {Kind.REQUEST, Kind.PERSONA_TO_ADD}:
                 assert {outcome.code for outcome, _ in unknown} == {"OK"}
                 continue
-            if (kind, rpc.owner) == (Kind.PERSONA_OF_JOBS, OwningService.SEPARATION):
-                continue  # uploads have no persona
+            if kind in {Kind.PERSONA_OF_JOBS, Kind.PROMPT} and rpc.owner is OwningService.SEPARATION:
+                continue  # uploads have neither
             own = [attempts.outcomes(rpc, caller, named, name) for name in attempts.own_names(rpc, caller, kind)]
             assert [found for found in own if found != unknown], f"{rpc} does not look at {named.name}"
         assert services.belongings(other.name) == before

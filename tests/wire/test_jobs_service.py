@@ -106,6 +106,61 @@ async def test_a_deleted_job_and_its_files_are_gone(wire: Wire) -> None:
         assert await refusal(call) == (grpc.StatusCode.NOT_FOUND, "JOB_NOT_FOUND", {"job_id": job_id})
 
 
+def done_rerender(wire: Wire, job_id: str) -> None:
+    """The job's next version, with files."""
+    wire.journal.accept_version(new_version(job_id), limit=9)
+    claim = wire.claim()
+    wire.keep(claim)
+    wire.journal.finish(claim)
+
+
+async def test_a_deleted_version_stays_listed_without_its_files(wire: Wire) -> None:
+    """The call can be repeated and its answer is the same. The original and the version after it keep their files."""
+    job_id = wire.accept()
+    claim = wire.claim()
+    wire.keep(claim)
+    wire.journal.finish(claim)
+    for _ in range(2):
+        done_rerender(wire, job_id)
+    before = (await wire.stub.GetJob(jobs_service_pb2.GetJobRequest(job_id=job_id))).job
+    asked = jobs_service_pb2.DeleteVersionRequest(job_id=job_id, version=2)
+    job = (await wire.stub.DeleteVersion(asked)).job
+    deleted = job.versions[1]
+    assert deleted.delete_time.ToDatetime(tzinfo=UTC) >= deleted.end_time.ToDatetime(tzinfo=UTC)
+    assert (deleted.state, deleted.files) == (job_pb2.JOB_STATE_DONE, job_pb2.VersionFiles())
+    assert (await wire.stub.DeleteVersion(asked)).job == job
+    assert (await wire.stub.GetJob(jobs_service_pb2.GetJobRequest(job_id=job_id))).job == job
+    assert [job.versions[0], job.versions[2]] == [before.versions[0], before.versions[2]]
+    assert (job.last_sequence, job.latest.number) == (before.last_sequence, 3)
+    names = ("bounce.wav", "v1.zip", "v3.wav", "v3.zip")
+    assert list(wire.store.keys("jobs")) == [f"jobs/{job_id}/{name}" for name in names]
+
+
+async def test_what_a_deletion_of_a_version_cannot_do_is_refused(wire: Wire) -> None:
+    """The original, an unknown version and one that has not ended; and then a URL and waveforms of what was deleted."""
+    job_id = wire.accept()
+    wire.journal.finish(wire.claim())
+    wire.journal.accept_version(new_version(job_id), limit=9)
+
+    async def refused(number: int) -> tuple[grpc.StatusCode, str]:
+        asked = jobs_service_pb2.DeleteVersionRequest(job_id=job_id, version=number)
+        return (await refusal(wire.stub.DeleteVersion(asked)))[:2]
+
+    for number in (0, 1):
+        assert await refused(number) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+    assert await refused(3) == (grpc.StatusCode.NOT_FOUND, "VERSION_NOT_FOUND")
+    assert await refused(2) == (grpc.StatusCode.FAILED_PRECONDITION, "WRONG_STATE")
+    claim = wire.claim()
+    wire.keep(claim)
+    wire.journal.finish(claim)
+    await wire.stub.DeleteVersion(jobs_service_pb2.DeleteVersionRequest(job_id=job_id, version=2))
+    with pytest.raises(grpc.aio.AioRpcError, match=r"its files were deleted \(DeleteVersion\)") as no_file:
+        await wire.stub.CreateSignedUrl(jobs_service_pb2.CreateSignedUrlRequest(job_id=job_id, version=2))
+    assert no_file.value.code() is grpc.StatusCode.NOT_FOUND
+    waveforms = wire.stub.GetWaveforms(jobs_service_pb2.GetWaveformsRequest(job_id=job_id, version=2))
+    assert (await refusal(waveforms))[:2] == (grpc.StatusCode.NOT_FOUND, "FILE_NOT_FOUND")
+
+
 async def test_no_call_finds_the_job_of_another_tenant(wire: Wire) -> None:
     """Every RPC answers NOT_FOUND, as for a job that does not exist or belongs to the other service."""
     foreign = wire.accept(owner=OwningService.SEPARATION)
@@ -115,6 +170,7 @@ async def test_no_call_finds_the_job_of_another_tenant(wire: Wire) -> None:
             wire.stub.GetJob(jobs_service_pb2.GetJobRequest(job_id=job_id), metadata=metadata),
             wire.stub.CancelJob(jobs_service_pb2.CancelJobRequest(job_id=job_id), metadata=metadata),
             wire.stub.DeleteJob(jobs_service_pb2.DeleteJobRequest(job_id=job_id), metadata=metadata),
+            wire.stub.DeleteVersion(jobs_service_pb2.DeleteVersionRequest(job_id=job_id, version=2), metadata=metadata),
             wire.stub.AddStems(jobs_service_pb2.AddStemsRequest(job_id=job_id), metadata=metadata),
             wire.stub.RetryVersion(jobs_service_pb2.RetryVersionRequest(job_id=job_id), metadata=metadata),
             wire.stub.CreateSignedUrl(jobs_service_pb2.CreateSignedUrlRequest(job_id=job_id), metadata=metadata),
@@ -157,6 +213,17 @@ async def test_a_list_is_paged_and_filtered(wire: Wire) -> None:
     late = jobs_service_pb2.ListJobsRequest()
     late.created_after_time.FromDatetime(datetime(2999, 1, 1, tzinfo=UTC))
     assert not (await wire.stub.ListJobs(late)).jobs
+    by_prompt = jobs_service_pb2.ListJobsRequest(prompt_contains="TAPE Piano", page_size=3)
+    first = await wire.stub.ListJobs(by_prompt)
+    by_prompt.page_token = first.next_page_token
+    second = await wire.stub.ListJobs(by_prompt)
+    assert [job.job_id for job in (*first.jobs, *second.jobs)] == listed
+    by_prompt.prompt_contains = "tape_piano"
+    assert (await refusal(wire.stub.ListJobs(by_prompt)))[1] == "INVALID_TOKEN"
+    by_prompt.page_token = ""
+    assert not (await wire.stub.ListJobs(by_prompt)).jobs
+    by_prompt.prompt_contains = "é" * 257
+    assert (await refusal(wire.stub.ListJobs(by_prompt)))[1] == "INVALID_FIELD"
     wrong = jobs_service_pb2.ListJobsRequest(states=[77], persona_id="\0")
     assert (await refusal(wire.stub.ListJobs(wrong)))[:2] == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
     lie = jobs_service_pb2.ListJobsRequest(page_token="abc")

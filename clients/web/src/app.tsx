@@ -6,11 +6,16 @@ import { LibraryPage } from "./library/library_page";
 import { en } from "./messages/en";
 import { ReadinessBadge } from "./readiness/readiness_badge";
 import { hrefOf, type Route, useRoute } from "./routing/route";
+import { SignIn } from "./session/sign_in";
 import { TakePage } from "./take/take_page";
 
 function Page({ route }: { readonly route: Route }) {
   if (route.page === "take") return <TakePage key={route.jobId} jobId={route.jobId} />;
-  return route.page === "library" ? <LibraryPage /> : <BriefPage />;
+  return route.page === "library" ? (
+    <LibraryPage query={route.query ?? ""} />
+  ) : (
+    <BriefPage fromJobId={route.fromJobId} />
+  );
 }
 
 /** The whole page: the header with the state of the services, and the page that the address names. */
@@ -38,6 +43,7 @@ export function App() {
         <ReadinessBadge />
       </header>
       <main ref={content} className={style.main} tabIndex={-1}>
+        <SignIn />
         <Page route={route} />
       </main>
     </>

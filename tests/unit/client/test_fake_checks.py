@@ -193,7 +193,10 @@ def test_a_filter_of_jobs_is_refused_in_the_words_of_the_services() -> None:
     """Every wrong field of ListJobs is named as JobsService names it."""
     unknown: Any = [job_pb2.JOB_STATE_UNSPECIFIED, 99]
     request = jobs_service_pb2.ListJobsRequest(
-        states=unknown, labels={f"l{i}": "v" * 300 for i in range(33)}, persona_id="p" * 257
+        states=unknown,
+        labels={f"l{i}": "v" * 300 for i in range(33)},
+        persona_id="p" * 257,
+        prompt_contains="p" * 257,
     )
     expected = of_service(lambda: jobs_requests.job_filter(request, OwningService.RENDER))
     assert of_fake(lambda: jobs_servicer.check_filter(request)) == expected

@@ -194,6 +194,14 @@ def test_licences_are_allowed() -> None:
     assert not refused
 
 
+def test_licences_of_the_page_are_allowed() -> None:
+    """The same for the npm packages whose code is in the page."""
+    packages = SUPPLY_CHAIN.packages_of_the_page()
+    assert {"react", "react-dom", "@bufbuild/protobuf", "wavesurfer.js"} <= {one.name for one in packages}
+    assert "vite" not in {one.name for one in packages}
+    assert {one.name: one.licence for one in packages if not (one.licence and _allowed(one.licence))} == {}
+
+
 def test_named_packages_are_required() -> None:
     """No package is named that is not required any more, and the one whose metadata has no licence ships its text."""
     closure = SUPPLY_CHAIN.runtime_closure(EVERY_EXTRA)
@@ -219,7 +227,13 @@ def test_images_have_the_torch_that_is_tested() -> None:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project in which the commands of docs/deployment.md have run."""
     folder = documented_shell.checkout(
-        tmp_path_factory.mktemp("checkout"), "Makefile", "pyproject.toml", "scripts", "clients/python", "docker"
+        tmp_path_factory.mktemp("checkout"),
+        "Makefile",
+        "pyproject.toml",
+        "scripts",
+        "clients/python",
+        "clients/web/package-lock.json",
+        "docker",
     )
     (folder / "docker" / "constraints.txt").unlink()
     given = documented_shell.environment(Path.home())  # uv's cache is there
@@ -238,14 +252,23 @@ def test_constraints_are_resolved_to_what_is_tested(made: Path) -> None:
 
 
 def test_sbom_lists_every_package_of_a_runtime(made: Path) -> None:
-    """The SBOM is valid CycloneDX and has version, purl, licence and dependencies of each package needed at run time."""
+    """The SBOM is valid CycloneDX and has version, purl, licence and dependencies of each package needed at run time.
+
+    Those of the page for browsers are among them.
+    """
     closure = SUPPLY_CHAIN.runtime_closure(SUPPLY_CHAIN.IMAGE_EXTRAS)
     text = (made / "build" / "sbom.json").read_text(encoding="utf-8")
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     found = json.loads(text)
     assert found["metadata"]["component"]["name"] == "sonichaos-studio"
     listed = {one["name"]: one for one in found["components"]}
-    assert listed.keys() == closure.keys()
+    page = {one.name: one for one in SUPPLY_CHAIN.packages_of_the_page()}
+    assert listed.keys() == closure.keys() | page.keys()
+    for name, package in page.items():
+        assert listed[name]["version"] == package.version
+        assert listed[name]["purl"] == str(package.purl)
+        assert "licenses" in listed[name]
+    assert listed["react"]["purl"].startswith("pkg:npm/react@")
     for name, distribution in closure.items():
         assert listed[name]["version"] == distribution.version
         assert listed[name]["purl"].startswith(f"pkg:pypi/{name}@")

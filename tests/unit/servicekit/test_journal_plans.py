@@ -129,6 +129,10 @@ def go_on(journal: Journal, clock: ManualClock, job_id: str) -> None:
     journal.purge_erased()
     journal.prune_events(OwningService.RENDER, older_than_s=0, limit=MANY)
     journal.old_jobs(OwningService.RENDER, older_than_s=0, limit=MANY)
+    deletion = journal.start_delete_version("local", job_id, 2, OwningService.RENDER)
+    assert deletion is not None
+    journal.unfinished_version_deletions(OwningService.RENDER)
+    journal.finish_delete_version(deletion)
     journal.start_delete("local", job_id, OwningService.RENDER)
     journal.unfinished_deletions(OwningService.RENDER)
     journal.finish_delete("local", job_id)

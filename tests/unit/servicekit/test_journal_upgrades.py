@@ -33,9 +33,9 @@ KEPT = 3
 """Schema of the kept journal of release 0.1: the last one before Alembic."""
 FIRST_WITH_TENANTS = 8
 """Schema of the kept journal with versions of two tenants."""
-NEWEST_KEPT = 10
+NEWEST_KEPT = 11
 """Schema of the newest kept journal. Every later release opens it; a new schema gets a kept journal of its own beside it."""
-ALL_KEPT = (KEPT, 7, FIRST_WITH_TENANTS, 9, NEWEST_KEPT)
+ALL_KEPT = (KEPT, 7, FIRST_WITH_TENANTS, 9, 10, NEWEST_KEPT)
 
 
 def contents(url: str) -> tuple[Any, ...]:
@@ -52,7 +52,15 @@ def contents(url: str) -> tuple[Any, ...]:
 
 def still(version: Any) -> Any:
     """A version without the estimate, which depends on the present, and without what old schemas lack."""
-    return replace(version, estimated_end_time=None, queue_position=None, waits=WaitState(), priority=0)
+    return replace(
+        version,
+        estimated_end_time=None,
+        queue_position=None,
+        waits=WaitState(),
+        priority=0,
+        delete_time=None,
+        files={name: file for name, file in version.files.items() if name != "deleting"},
+    )
 
 
 def change_schema(url: str, version: int) -> None:
@@ -78,7 +86,7 @@ def test_the_journal_of_the_last_release_opens_and_goes_on(any_database: str, tm
 
 
 def test_the_journal_of_this_release_opens_and_goes_on(any_database: str, tmp_path: Path) -> None:
-    """What a version waits for, a deletion that was cut short and an erased prompt are known, and all its work is done."""
+    """What a version waits for, deletions that were cut short and an erased prompt are known, and all its work is done."""
     kept_journal(NEWEST_KEPT, any_database, tmp_path)
     clock = ManualClock(datetime(2026, 11, 29, tzinfo=UTC))
     with Journal.open(any_database, clock=clock) as journal:
@@ -90,6 +98,10 @@ def test_the_journal_of_this_release_opens_and_goes_on(any_database: str, tmp_pa
         assert (waits.waiting or {})["message"] == "separation_service does not answer"
         assert waits.spent["SEPARATION_UNAVAILABLE"]["waitedS"] == 12.5
         assert len(journal.unfinished_deletions(OwningService.RENDER)) == 1
+        (of_version,) = journal.unfinished_version_deletions(OwningService.RENDER)
+        assert (of_version.number, of_version.keys) == (2, ("jobs/x/bounce.wav", "jobs/x/v1.zip"))
+        assert of_version.job_id == found[7].job_id
+        assert found[7].versions[1].delete_time is not None
         assert [outcome.state for outcome in journal.rerender_outcomes("local", StemName.VOCALS)] == ["DONE", "FAILED"]
         assert journal.verify_chain("local").intact
         webhook, older = journal.webhooks("local", page_size=9).webhooks

@@ -113,12 +113,13 @@ def waveforms(job: JobLike, version: int, points: int, options: CallOptions) -> 
 
 @dataclass(frozen=True, kw_only=True)
 class JobFilter:
-    """Which jobs to list. Empty and None match every job."""
+    """Which jobs to list. Empty and None match every job. ``prompt_contains`` is a text in the prompt, in any case."""
 
     states: Sequence[JobState] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     persona_id: str = ""
     created_after: datetime | None = None
+    prompt_contains: str = ""
     owner: OwningService | None = None
 
 
@@ -129,6 +130,7 @@ def _page_request(job_filter: JobFilter, page_token: str) -> pb.ListJobsRequest:
         states=[job_pb2.JobState.ValueType(state) for state in job_filter.states],
         labels=job_filter.labels,
         persona_id=job_filter.persona_id,
+        prompt_contains=job_filter.prompt_contains,
     )
     if job_filter.created_after is not None:
         request.created_after_time.FromDatetime(job_filter.created_after)

@@ -7,6 +7,7 @@ import { player } from "./en_player";
 import { progress } from "./en_progress";
 import { readiness } from "./en_readiness";
 import { rerender } from "./en_rerender";
+import { session } from "./en_session";
 import { take } from "./en_take";
 
 export const en = {
@@ -31,5 +32,6 @@ export const en = {
   progress,
   readiness,
   rerender,
+  session,
   take,
 } as const;

@@ -56,15 +56,31 @@ _force_option = click.option("--force", is_flag=True, help="Overwrite an existin
     "--persona", "persona_id", type=PERSONA_ID, default="", metavar="ID", help="Only takes with this persona."
 )
 @click.option(
+    "--search",
+    "prompt_contains",
+    default="",
+    metavar="TEXT",
+    help="Only takes whose prompt contains this text, in any case.",
+)
+@click.option(
     "--limit", type=IntegerBetween(1, UINT32_MAX), default=50, show_default=True, help="Maximum number of jobs."
 )
 @connected
-def jobs(session: Session, *, states: tuple[str, ...], owner: str | None, persona_id: str, limit: int) -> None:
+def jobs(
+    session: Session,
+    *,
+    states: tuple[str, ...],
+    owner: str | None,
+    persona_id: str,
+    prompt_contains: str,
+    limit: int,
+) -> None:
     """List jobs, newest first."""
     job_filter = JobFilter(
         states=[_STATES[state] for state in states],
         owner=_OWNERS[owner] if owner is not None else None,
         persona_id=persona_id,
+        prompt_contains=prompt_contains,
     )
     count = 0
     with session.client() as client:
@@ -75,7 +91,7 @@ def jobs(session: Session, *, states: tuple[str, ...], owner: str | None, person
     if not count:
         note(
             "No job matches these options."
-            if states or owner or persona_id
+            if states or owner or persona_id or prompt_contains
             else "There are no jobs yet. 'sonichaos render' and 'sonichaos separate' create them."
         )
 

@@ -224,6 +224,7 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
             and (not wanted.states or first.state in wanted.states)
             and all(first.brief.labels.get(key) == value for key, value in wanted.labels.items())
             and wanted.persona_id in {"", first.brief.persona_id}
+            and wanted.prompt_contains.casefold() in first.brief.prompt.casefold()
             and not (
                 wanted.HasField("created_after_time")
                 and job.create_time < wanted.created_after_time.ToDatetime(tzinfo=UTC)
@@ -245,6 +246,8 @@ def check_filter(request: jobs_service_pb2.ListJobsRequest) -> None:
         found.append(FieldViolation("labels", f"keys and values {texts}"))
     if not _is_plain(request.persona_id):
         found.append(FieldViolation("persona_id", texts))
+    if not _is_plain(request.prompt_contains):
+        found.append(FieldViolation("prompt_contains", texts))
     check(found)
 
 
