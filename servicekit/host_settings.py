@@ -145,7 +145,8 @@ class HostSettings(Settings):
     limit_open_streams: int = Field(
         50,
         ge=0,
-        description="Watches and uploads of a tenant that may be open at once, in each service process. 0: no limit.",
+        description="Watches, uploads and downloads of clips that a tenant may have open at once, in each service process. "
+        "0: no limit.",
     )
     max_crashes: int = Field(
         3,

@@ -25,6 +25,7 @@ from render_service.api.requests import (
     read_reported_stem,
     read_stem_change,
 )
+from render_service.personas.clip_files import PART_BYTES
 from render_service.personas.library import PersonaLibrary
 from render_service.usecases.create_render import RenderAdmission
 from render_service.usecases.drift_report import drift_report
@@ -141,10 +142,16 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
     ) -> render_pb2.EstimateRenderResponse:
         raise NotImplementedError
 
-    def DownloadPersonaClip(
+    async def DownloadPersonaClip(
         self, request: render_pb2.DownloadPersonaClipRequest, context: Context
     ) -> AsyncIterator[render_pb2.DownloadPersonaClipResponse]:
-        raise NotImplementedError
+        pool = self._pools.clips
+        clip = await pool.run(self._personas.clip, current_tenant(), request.persona_id, request.clip_index)
+        response = render_pb2.DownloadPersonaClipResponse(media_type=clip.media_type, size_bytes=clip.size_bytes)
+        for offset in range(0, clip.size_bytes, PART_BYTES):
+            response.data = await pool.run(clip.part, offset)
+            yield response
+            response = render_pb2.DownloadPersonaClipResponse()
 
     async def CreatePersona(
         self, request_iterator: AsyncIterator[render_pb2.CreatePersonaRequest], context: Context

@@ -21,6 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from render_service.personas.clip_files import BuiltInClips, CheckedClip, ClipFile, unknown_clip
 from render_service.personas.clips import MAX_CLIP_BYTES, MAX_CLIPS, Clip, DecodedClips
 from render_service.personas.persona import Persona
 from render_service.renderers.renderer import Renderer
@@ -28,6 +29,7 @@ from servicekit.access.caller import LOCAL_TENANT
 from servicekit.clock import Clock
 from servicekit.errors import (
     AlreadyExists,
+    DataLoss,
     FailedPrecondition,
     FieldViolation,
     InvalidFields,
@@ -63,6 +65,7 @@ class PersonaLibrary:
         self._clock = clock
         self._adding = threading.Lock()  # of two calls that add the same id at once, one gets PERSONA_EXISTS
         self._built_in = {p.id: p for p in map(self._read_built_in, sorted(built_in.glob("*/persona.json")))}
+        self._built_in_clips = BuiltInClips(built_in)
 
     def get(self, tenant: str, persona_id: str) -> Persona:
         """The persona. Raises NotFound PERSONA_NOT_FOUND, also for another tenant's; it lists up to 20 that the tenant has."""
@@ -70,13 +73,48 @@ class PersonaLibrary:
         if found is None and _ID.fullmatch(persona_id):
             found = next(iter(self._read_added(_folder(tenant, persona_id))), None)
         if found is None:
-            known = ", ".join([p.id for p in self.all(tenant)][:20])
-            raise NotFound(
-                f"persona_id must be one of {known}, got {persona_id[:80]!r}",
-                reason="PERSONA_NOT_FOUND",
-                metadata={"persona_id": persona_id[:80], "known": known},
-            )
+            raise self._not_found(tenant, persona_id)
         return found
+
+    def _not_found(self, tenant: str, persona_id: str) -> NotFound:
+        known = ", ".join([p.id for p in self.all(tenant)][:20])
+        return NotFound(
+            f"persona_id must be one of {known}, got {persona_id[:80]!r}",
+            reason="PERSONA_NOT_FOUND",
+            metadata={"persona_id": persona_id[:80], "known": known},
+        )
+
+    def clip(self, tenant: str, persona_id: str, index: int) -> CheckedClip:
+        """A reference clip as it was sent, checked against its digest.
+
+        Raises NotFound as :meth:`get`, NotFound FILE_NOT_FOUND for an index that no clip has, and DataLoss DIGEST_MISMATCH.
+        """
+        file = self._clip_file(tenant, persona_id, index)
+        try:
+            return file.check()
+        except DataLoss:
+            self._clip_file(tenant, persona_id, index)  # raises NotFound if the persona was deleted meanwhile
+            raise
+
+    def _clip_file(self, tenant: str, persona_id: str, index: int) -> ClipFile:
+        built_in = self._built_in.get(persona_id)
+        if built_in is not None:
+            keys, digests = self._built_in_clips.keys(persona_id), built_in.clip_sha256
+        else:
+            folder, facts = self._record(tenant, persona_id)
+            digests = tuple(facts["clipSha256"])
+            keys = [_clip_key(folder, i) for i in range(len(digests))]
+        if not index < len(digests):
+            raise unknown_clip(persona_id, index, len(digests))
+        source = self._store if built_in is None else self._built_in_clips
+        return ClipFile(source=source, key=keys[index], sha256=digests[index])
+
+    def _record(self, tenant: str, persona_id: str) -> tuple[str, dict[str, Any]]:
+        """The folder and the record of an added persona. Raises NotFound."""
+        records = self._records(_folder(tenant, persona_id)) if _ID.fullmatch(persona_id) else {}
+        for folder, facts in records.items():
+            return folder, facts
+        raise self._not_found(tenant, persona_id)
 
     def all(self, tenant: str) -> tuple[Persona, ...]:
         """Every persona of a tenant, by id: the built-in ones and its own."""

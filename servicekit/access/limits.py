@@ -18,7 +18,7 @@ _ADVICE = {
     "audio_seconds_per_day": "retry after midnight UTC, or ask for less audio",
     "requests_per_second": "send fewer calls a second, and retry this one after a moment",
     "upload_bytes_per_day": "retry after midnight UTC",
-    "open_streams": "close a watch or wait for an upload, then retry",
+    "open_streams": "close a watch or wait for an upload or a download, then retry",
 }
 
 
@@ -27,7 +27,7 @@ class TenantLimits:
     """What a tenant may use. 0 is no limit.
 
     ``waiting_jobs`` and ``running_jobs`` are versions of both services together. Days are those of UTC. Requests and streams are
-    counted by each service process for itself; ``open_streams`` are watches and calls that send a stream.
+    counted by each service process for itself; ``open_streams`` are watches, downloads and calls that send a stream.
     """
 
     waiting_jobs: int = 0

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import BinaryIO
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import BinaryIO, Protocol
 
 from servicekit.errors import DataLoss, NotFound
-from servicekit.store.object_store import ObjectStore, too_large
+from servicekit.store.object_store import too_large
 
 CHUNK_BYTES = 1 << 20
 
 
+class Readable(Protocol):
+    """What objects are read from, such as an `ObjectStore`."""
+
+    def open(self, key: str, *, offset: int = 0, length: int | None = None) -> AbstractContextManager[BinaryIO]:
+        """As `ObjectStore.open`."""
+        ...
+
+
 def verified_chunks(
-    store: ObjectStore,
+    store: Readable,
     key: str,
     sha256: str,
     *,
@@ -36,7 +44,7 @@ def verified_chunks(
 
 @contextmanager
 def open_stored(
-    store: ObjectStore, key: str, sha256: str, *, offset: int = 0, length: int | None = None
+    store: Readable, key: str, sha256: str, *, offset: int = 0, length: int | None = None
 ) -> Iterator[BinaryIO]:
     """An object that is known to have been stored: if it is missing, that is DataLoss DIGEST_MISMATCH too."""
     with ExitStack() as stack:
@@ -52,7 +60,7 @@ def open_stored(
 
 @contextmanager
 def open_verified(
-    store: ObjectStore, key: str, sha256: str, *, offset: int = 0, length: int | None = None
+    store: Readable, key: str, sha256: str, *, offset: int = 0, length: int | None = None
 ) -> Iterator[VerifiedReader]:
     """An object, or ``length`` bytes of it from ``offset`` on, to be read sequentially.
 
@@ -88,7 +96,7 @@ class VerifiedReader:
 
 
 def read_verified(
-    store: ObjectStore,
+    store: Readable,
     key: str,
     sha256: str,
     *,

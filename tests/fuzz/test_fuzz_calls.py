@@ -293,6 +293,7 @@ CALLS: dict[str, tuple[str, Make]] = {
     "RerenderStem": (RENDER, _rerender),
     "ListPersonas": (RENDER, lambda _: [R.ListPersonasRequest(page_size=1)]),
     "GetPersona": (RENDER, lambda _: [R.GetPersonaRequest(persona_id="hiss")]),
+    "DownloadPersonaClip": (RENDER, lambda _: [R.DownloadPersonaClipRequest(persona_id="hiss", clip_index=0)]),
     "CreatePersona": (RENDER, _clip_stream),
     "DeletePersona": (RENDER, lambda _: [R.DeletePersonaRequest(persona_id="none")]),
     "ListAuditRows": (RENDER, lambda s: [R.ListAuditRowsRequest(job_id=s.done_job, page_size=1)]),

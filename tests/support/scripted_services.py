@@ -27,6 +27,9 @@ from tests.support.certificates import Certificate
 from tests.support.scripted_file_server import ScriptedFileServer
 from tests.support.scripted_service import BOUNCE, ZIP, ScriptedService, abort_with, stored
 
+CLIP_PART_BYTES = 4096
+"""Of a reference clip, which has the bytes of `BOUNCE`."""
+
 
 def _is_cancelled(context: grpc.ServicerContext) -> bool:
     """Whether the caller cancels; waits up to 2 s, because the end of a cancelled upload may arrive before the cancel."""
@@ -228,6 +231,23 @@ class Renders(render_pb2_grpc.RenderServiceServicer):
         persona = render_pb2.Persona(id=first.header.persona_id, prefix=first.header.prefix, clip_sha256=digests)
         self.scripted.personas[persona.id] = persona
         return render_pb2.CreatePersonaResponse(persona=persona)
+
+    def GetPersona(
+        self, request: render_pb2.GetPersonaRequest, context: grpc.ServicerContext
+    ) -> render_pb2.GetPersonaResponse:
+        self.scripted.receive("GetPersona", request, context)
+        return render_pb2.GetPersonaResponse(persona=self.scripted.personas[request.persona_id])
+
+    def DownloadPersonaClip(
+        self, request: render_pb2.DownloadPersonaClipRequest, context: grpc.ServicerContext
+    ) -> Iterator[render_pb2.DownloadPersonaClipResponse]:
+        self.scripted.receive("DownloadPersonaClip", request, context)
+        parts = [BOUNCE[start : start + CLIP_PART_BYTES] for start in range(0, len(BOUNCE), CLIP_PART_BYTES)]
+        limit = self.scripted.disconnects.pop(0) if self.scripted.disconnects else len(parts)
+        for number, part in enumerate(parts[:limit]):
+            yield render_pb2.DownloadPersonaClipResponse(data=part, media_type="" if number else "audio/wav")
+        if limit < len(parts):
+            context.abort(self.scripted.disconnect_code, "Socket closed")
 
     def ListAuditRows(
         self, request: render_pb2.ListAuditRowsRequest, context: grpc.ServicerContext

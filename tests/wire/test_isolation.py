@@ -87,6 +87,7 @@ FIELDS: dict[str, Kind | None] = {
     "RerenderStemRequest.persona_id": Kind.PERSONA,
     "GetPersonaRequest.persona_id": Kind.PERSONA,
     "DeletePersonaRequest.persona_id": Kind.PERSONA,
+    "DownloadPersonaClipRequest.persona_id": Kind.PERSONA,
     "PersonaHeader.persona_id": Kind.PERSONA_TO_ADD,
     "CreateRenderRequest.request_id": Kind.REQUEST,
     "RerenderStemRequest.request_id": Kind.REQUEST,

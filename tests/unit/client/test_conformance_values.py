@@ -107,6 +107,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "$slice": ({"of": "abcdef", "start": "1", "size": 2}, "bc"),
     "$sha256": ("", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
     "$text": ({"$zero_bytes": 1}, "\0"),
+    "$joined": ({"of": [{"data": "YWI="}, {"data": "Yw=="}], "field": "data"}, b"abc"),
     "$alter": ("ab0", "ab1"),
     "$zero_bytes": (3, b"\0\0\0"),
 }

@@ -78,6 +78,7 @@ from sonichaos_client.job_handle import AsyncJobHandle, JobHandle
 from sonichaos_client.job_reference import JobLike, JobReference
 from sonichaos_client.jobs import JobFilter
 from sonichaos_client.options import CallOptions
+from sonichaos_client.persona_clips import PersonaClip
 from sonichaos_client.retry import RetryPolicy
 from sonichaos_client.webhooks import verify_signature
 
@@ -137,6 +138,7 @@ __all__ = [
     "OwningService",
     "PermissionDeniedError",
     "Persona",
+    "PersonaClip",
     "ProgressTrack",
     "RenderModelInfo",
     "ReplayOutcome",

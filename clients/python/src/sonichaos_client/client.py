@@ -15,7 +15,7 @@ from sonichaos.operations.v1 import operations_pb2
 from sonichaos.render.v1 import render_pb2
 from sonichaos.separation.v1 import separation_pb2
 from sonichaos.webhooks.v1 import webhooks_pb2
-from sonichaos_client import download, jobs, operations, render, upload, watch, webhook_calls
+from sonichaos_client import download, jobs, operations, persona_clips, render, upload, watch, webhook_calls
 from sonichaos_client.addresses import Addresses
 from sonichaos_client.blocking_calls import BlockingCalls
 from sonichaos_client.connection import Connections
@@ -220,6 +220,16 @@ class Client:
     def create_persona(self, persona_id: str, prefix: str, clips: Sequence[StrPath]) -> render_pb2.Persona:
         """Create a persona from reference clips and a prompt prefix."""
         return self._calls.run(upload.create_persona(persona_id, prefix, clips, self._options))
+
+    def download_persona_clip(
+        self, persona: str | render_pb2.Persona, index: int = 0, path: StrPath | None = None, *, overwrite: bool = False
+    ) -> persona_clips.PersonaClip:
+        """Download a reference clip of a persona as it was sent, and verify its digest.
+
+        With ``path``, it is also stored as that file, complete or not at all. Passing the persona instead of its id saves a call.
+        """
+        clip = persona_clips.download_persona_clip(persona, index, path, self._options, overwrite=overwrite)
+        return self._calls.run(clip)
 
     def delete_persona(self, persona_id: str) -> None:
         """Delete a persona that is not built in."""

@@ -131,6 +131,10 @@ def _decode(argument: Any, _index: int) -> str:  # noqa: ANN401
     return bytes(argument).decode()
 
 
+def _joined(argument: Any, _index: int) -> bytes:  # noqa: ANN401
+    return b"".join(base64.b64decode(message[argument["field"]]) for message in argument["of"])
+
+
 def _alter(argument: Any, _index: int) -> str:  # noqa: ANN401
     return f"{argument[:-1]}{'1' if argument[-1] == '0' else '0'}"
 
@@ -164,6 +168,7 @@ _FUNCTIONS: dict[str, Callable[[Any, int], Any]] = {
     "$slice": _slice,
     "$sha256": _sha256,
     "$text": _decode,
+    "$joined": _joined,
     "$alter": _alter,
     "$wav": _wav,
     "$zero_bytes": _bytes,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 
 import numpy as np
 from grpc import StatusCode
@@ -15,6 +17,7 @@ from sonichaos_client.testing.fake.checks import check_persona_id
 from sonichaos_client.testing.fake.manifests import MODEL_SHA256
 from sonichaos_client.testing.fake.records import timestamp
 from sonichaos_client.testing.fake.refusals import Refusal, check, invalid
+from sonichaos_client.testing.fake.tones import RATE_HZ
 from sonichaos_client.testing.fake.upload_audio import check_clip
 
 BUILT_IN: Mapping[str, str] = {
@@ -35,13 +38,19 @@ MAX_TOTAL_BYTES = 256 * 1024 * 1024
 _MAX_PREFIX_CHARACTERS = 500
 _EMBEDDING_SIZE = 64
 _SHOWN = 20
+_BUILT_IN_CLIPS = 2
+_MEDIA_TYPES = {b"RIFF": "audio/wav", b"fLaC": "audio/flac", b"FORM": "audio/aiff", b"OggS": "audio/ogg"}
 
 
 class Personas:
     """Built-in and added personas. ``built_in`` has their prefixes by id."""
 
     def __init__(self, built_in: Mapping[str, str] = BUILT_IN) -> None:
-        self._built_in = {name: _persona(name, prefix, [], built_in=True) for name, prefix in built_in.items()}
+        self._clips = {name: [_tone_clip(name, number) for number in range(_BUILT_IN_CLIPS)] for name in built_in}
+        self._built_in = {
+            name: _persona(name, prefix, _digests(self._clips[name]), built_in=True)
+            for name, prefix in built_in.items()
+        }
         self._added: dict[str, render_pb2.Persona] = {}
         self._recorded: dict[str, render_pb2.Persona] = dict(self._built_in)
 
@@ -62,13 +71,26 @@ class Personas:
             )
         return found
 
+    def clip(self, persona_id: str, index: int) -> bytes:
+        """A reference clip. Raises PERSONA_NOT_FOUND, and FILE_NOT_FOUND for an index that no clip has."""
+        clips = self._clips[self.get(persona_id).id]
+        if index >= len(clips):
+            count = len(clips)
+            raise Refusal(
+                StatusCode.NOT_FOUND,
+                "FILE_NOT_FOUND",
+                f"clip_index must be below {count}, the number of clips of the persona {persona_id!r}, got {index}",
+                metadata={"persona_id": persona_id, "clips": str(count)},
+            )
+        return clips[index]
+
     def recorded(self, persona_id: str) -> render_pb2.Persona:
         """A persona that a job was made with, also after it was deleted."""
         return self._recorded[persona_id]
 
     def add(self, header: render_pb2.PersonaHeader, clips: Sequence[bytes], now: datetime) -> render_pb2.Persona:
         """Add a persona. Raises INVALID_FIELD, INVALID_AUDIO and PERSONA_EXISTS."""
-        digests = [hashlib.sha256(clip).hexdigest() for clip in clips]
+        digests = _digests(clips)
         check(list(_violations(header, clips)))
         _check_announced(header.clip_sha256, digests)
         if header.persona_id in self._built_in or header.persona_id in self._added:
@@ -83,6 +105,7 @@ class Personas:
         persona = _persona(header.persona_id, header.prefix.strip(), digests, built_in=False)
         persona.create_time.CopyFrom(timestamp(now))
         self._added[persona.id] = self._recorded[persona.id] = persona
+        self._clips[persona.id] = list(clips)
         return persona
 
     def remove(self, persona_id: str) -> None:
@@ -94,13 +117,34 @@ class Personas:
                 f"{persona_id!r} is built into the renderer and cannot be deleted",
                 metadata={"persona_id": persona_id},
             )
-        del self._added[persona_id]
+        del self._added[persona_id], self._clips[persona_id]
 
     def clear(self) -> int:
         """Remove all added personas; returns how many there were."""
         count = len(self._added)
+        for name in self._added:
+            del self._clips[name]
         self._added.clear()
         return count
+
+
+def media_type(clip: bytes) -> str:
+    """Of a clip, by its first bytes."""
+    return _MEDIA_TYPES.get(clip[:4], "application/octet-stream")
+
+
+@cache
+def _tone_clip(name: str, number: int) -> bytes:
+    """A clip of a second for a persona that comes with the fake: a tone that only it has."""
+    hz = 110 + int.from_bytes(hashlib.sha256(f"{name} {number}".encode()).digest()[:2], "big") % 770
+    tone: bytes = np.rint(8000 * np.sin(2 * np.pi * hz * np.arange(RATE_HZ) / RATE_HZ)).astype("<i2").tobytes()
+    fmt = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, RATE_HZ, 2 * RATE_HZ, 2, 16)
+    data = struct.pack("<4sI", b"data", len(tone)) + tone
+    return struct.pack("<4sI4s", b"RIFF", 4 + len(fmt) + len(data), b"WAVE") + fmt + data
+
+
+def _digests(clips: Sequence[bytes]) -> list[str]:
+    return [hashlib.sha256(clip).hexdigest() for clip in clips]
 
 
 def _persona(name: str, prefix: str, digests: Sequence[str], *, built_in: bool) -> render_pb2.Persona:
@@ -110,7 +154,7 @@ def _persona(name: str, prefix: str, digests: Sequence[str], *, built_in: bool) 
         id=name,
         prefix=prefix,
         embedding=(values / np.linalg.norm(values)).astype(np.float32).tolist(),
-        clip_sha256=digests or [hashlib.sha256(f"{name} {clip}".encode()).hexdigest() for clip in range(2)],
+        clip_sha256=digests,
         built_in=built_in,
         encoder_sha256=MODEL_SHA256,
     )

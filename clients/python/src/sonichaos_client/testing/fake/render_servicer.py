@@ -16,7 +16,7 @@ from sonichaos_client.testing.fake.boundary import Context
 from sonichaos_client.testing.fake.changes import JobChanges, reasons_of
 from sonichaos_client.testing.fake.checks import page_size
 from sonichaos_client.testing.fake.jobs_servicer import fitting, job_message
-from sonichaos_client.testing.fake.personas import MAX_CLIP_BYTES, MAX_CLIPS, MAX_TOTAL_BYTES
+from sonichaos_client.testing.fake.personas import MAX_CLIP_BYTES, MAX_CLIPS, MAX_TOTAL_BYTES, media_type
 from sonichaos_client.testing.fake.records import JobRecord, VersionRecord
 from sonichaos_client.testing.fake.refusals import Refusal, invalid
 
@@ -24,6 +24,7 @@ GATED = tuple(
     f"/sonichaos.render.v1.RenderService/{name}"
     for name in ("CreateRender", "RerenderStem", "CreatePersona", "ReplayTake")
 )
+_CLIP_PART_BYTES = 256 * 1024
 _MIN_COUNT = 20
 _MIN_SHARE = 0.95
 _STEM_NAMES = ", ".join(brief_pb2.Stem.keys()[1:])
@@ -73,10 +74,15 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
     ) -> render_pb2.EstimateRenderResponse:
         raise NotImplementedError
 
-    def DownloadPersonaClip(
+    async def DownloadPersonaClip(
         self, request: render_pb2.DownloadPersonaClipRequest, context: Context
     ) -> AsyncIterator[render_pb2.DownloadPersonaClipResponse]:
-        raise NotImplementedError
+        clip = self.admission.studio.personas.clip(request.persona_id, request.clip_index)
+        response = render_pb2.DownloadPersonaClipResponse(media_type=media_type(clip), size_bytes=len(clip))
+        for start in range(0, len(clip), _CLIP_PART_BYTES):
+            response.data = clip[start : start + _CLIP_PART_BYTES]
+            yield response
+            response = render_pb2.DownloadPersonaClipResponse()
 
     async def CreatePersona(
         self, request_iterator: AsyncIterator[render_pb2.CreatePersonaRequest], context: Context
