@@ -1,5 +1,36 @@
+import { callError } from "@sonichaos/client";
+import { type FormEvent, type KeyboardEvent, useEffect, useMemo, useRef, useState } from "react";
+
 import { en } from "../messages/en";
+import { usePersonas } from "../personas/use_personas";
 import { ReadinessNotice } from "../readiness/readiness_notice";
+import { recheckReadiness, useReadiness } from "../readiness/use_readiness";
+import { blockedReason } from "../readiness/words";
+import { navigate, replaceRoute } from "../routing/route";
+import { Button } from "../ui/button";
+import { CallProblem } from "../ui/call_problem";
+import { type BriefForm, BriefFormContext } from "./brief_form";
+import { ANY_RENDERER, briefOfDraft } from "./brief_of_draft";
+import style from "./brief_page.module.css";
+import { type Draft, newDraft } from "./draft";
+import { sortViolations } from "./field_paths";
+import { focusFirstProblem } from "./focus_problem";
+import { JsonSection } from "./json_section";
+import { parseNumber } from "./number_text";
+import { PersonaSection } from "./persona_section";
+import { PromptSection } from "./prompt_section";
+import { RenderBar } from "./render_bar";
+import { RestoredNotice } from "./restored_notice";
+import { ScoreSection } from "./score_section";
+import { drawSeed } from "./seed";
+import { SeedSection } from "./seed_section";
+import { TakeSection } from "./take_section";
+import { TempoSection } from "./tempo_section";
+import { TermsSection } from "./terms_section";
+import { useDraft } from "./use_draft";
+import { useEstimate } from "./use_estimate";
+import { type RestoredTake, useRestoredTake } from "./use_restored_take";
+import { useSubmission } from "./use_submission";
 
 interface BriefPageProps {
   /** The take whose brief is restored. */
@@ -8,11 +39,124 @@ interface BriefPageProps {
 
 /** Write a brief and submit it. */
 export function BriefPage({ fromJobId }: BriefPageProps) {
+  const [{ draft, problems, others }, dispatch] = useDraft();
+  const [restored, setRestored] = useState<RestoredTake & { readonly before: Draft }>();
+  const [refusals, setRefusals] = useState(0);
+  const formElement = useRef<HTMLFormElement>(null);
+  const readiness = useReadiness();
+  const ready = readiness.render.state === "serving";
+  const model = readiness.renderModel;
+  const limits = model ?? ANY_RENDERER;
+  const personas = usePersonas(ready);
+  const seconds = draft.seconds.trim() === "" ? 0 : parseNumber(draft.seconds);
+  const estimate = useEstimate(seconds, draft.stems, ready);
+
+  const refuse = (wrong: ReadonlyMap<string, string>, rest: readonly string[]): void => {
+    dispatch({ type: "refuse", problems: wrong, others: rest });
+    if (wrong.size > 0) setRefusals((count) => count + 1);
+  };
+  const submission = useSubmission((thrown) => {
+    const sorted = sortViolations(callError(thrown), draft);
+    refuse(sorted.problems, sorted.others);
+    recheckReadiness();
+  });
+  useEffect(() => {
+    if (refusals > 0) focusFirstProblem(formElement.current);
+  }, [refusals]);
+
+  const restoreProblem = useRestoredTake(fromJobId, (take) => {
+    setRestored({ ...take, before: draft });
+    dispatch({ type: "replace", draft: take.draft });
+    replaceRoute({ page: "compose" }); // a reload keeps what is typed from here on
+  });
+
+  const blocked = blockedReason(readiness, draft.stems);
+  const submit = async (event: FormEvent): Promise<void> => {
+    event.preventDefault();
+    if (blocked !== "" || submission.sending) return;
+    submission.forgetProblem();
+    const read = briefOfDraft(draft, limits);
+    refuse(read.problems, []);
+    if (read.problems.size > 0) return;
+    const jobId = await submission.submit(read.brief);
+    if (jobId === undefined) return;
+    if (!draft.seedLocked) dispatch({ type: "change", patch: { seed: String(drawSeed()) } });
+    navigate({ page: "take", jobId });
+  };
+  const onKeyDown = (event: KeyboardEvent<HTMLFormElement>): void => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    event.currentTarget.requestSubmit();
+  };
+
+  const form: BriefForm = useMemo(
+    () => ({
+      draft,
+      problems,
+      limits,
+      rendererName: model?.name ?? "",
+      change: (patch) => dispatch({ type: "change", patch }),
+    }),
+    [draft, problems, limits, model, dispatch],
+  );
+
   return (
-    <>
-      <h1>{en.app.compose}</h1>
-      <p>{fromJobId}</p>
+    <BriefFormContext value={form}>
+      <div className={style.head}>
+        <div>
+          <h1>{en.app.compose}</h1>
+          <p className="muted">{en.brief.intro}</p>
+        </div>
+        <Button
+          look="quiet"
+          onClick={() => {
+            submission.forgetProblem();
+            dispatch({ type: "replace", draft: newDraft() });
+          }}
+        >
+          {en.brief.reset}
+        </Button>
+      </div>
       <ReadinessNotice />
-    </>
+      {restoreProblem !== undefined && <CallProblem thrown={restoreProblem} />}
+      {restored !== undefined && (
+        <RestoredNotice
+          take={restored}
+          onUndo={() => {
+            dispatch({ type: "replace", draft: restored.before });
+            setRestored(undefined);
+          }}
+          onDismiss={() => setRestored(undefined)}
+        />
+      )}
+      <form
+        ref={formElement}
+        className={style.form}
+        noValidate
+        onSubmit={(event) => void submit(event)}
+        onKeyDown={onKeyDown}
+      >
+        <PromptSection ready={ready} />
+        <PersonaSection list={personas} />
+        <div className={style.settings}>
+          <TakeSection />
+          <TempoSection />
+          <SeedSection />
+        </div>
+        <ScoreSection />
+        <TermsSection />
+        <JsonSection onUse={(given) => dispatch({ type: "replace", draft: given })} />
+        <div className={style.bar}>
+          <RenderBar
+            blocked={blocked}
+            sending={submission.sending}
+            estimate={estimate}
+            wrongFields={problems.size}
+            others={others}
+            problem={submission.problem}
+          />
+        </div>
+      </form>
+    </BriefFormContext>
   );
 }

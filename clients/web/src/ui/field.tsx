@@ -5,7 +5,7 @@ import style from "./field.module.css";
 
 interface FieldProps {
   readonly id: string;
-  readonly label: string;
+  readonly label: ReactNode;
   readonly hint?: ReactNode;
   /** What is wrong with the value. Empty: nothing. */
   readonly problem?: string | undefined;
