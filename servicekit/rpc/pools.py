@@ -129,7 +129,7 @@ class CallPools:
     analyses: CallPool
     """AnalyzeAudio."""
     waveforms: CallPool
-    """GetWaveforms, which reads all audio of a version: 0.5 s for five files of 180 s."""
+    """GetWaveforms, which reads all audio of a version: 0.3 s for five files of 180 s."""
 
     @classmethod
     def open(cls) -> CallPools:
