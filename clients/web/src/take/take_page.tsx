@@ -1,5 +1,5 @@
 import { type Job, JobState, type Version } from "@sonichaos/client/gen/sonichaos/jobs/v1/job_pb.js";
-import { useState } from "react";
+import { lazy, Suspense, useState } from "react";
 
 import { AuditPanel } from "../audit/audit_panel";
 import { DownloadsPanel } from "../download/downloads_panel";
@@ -16,6 +16,9 @@ import { FactsPanel } from "./facts_panel";
 import { NewVersionNotice } from "./new_version_notice";
 import style from "./take.module.css";
 import { TakeHeader } from "./take_header";
+
+// Audio engine and waveforms are loaded when a take is opened: the other pages do not need them.
+const Player = lazy(() => import("../player/player").then((module) => ({ default: module.Player })));
 
 interface TakePageProps {
   readonly jobId: string;
@@ -82,9 +85,9 @@ function Take({ job, followed }: TakeProps) {
           <p className="muted">{en.take.playerWaits}</p>
         </Panel>
       ) : (
-        <Panel title={en.take.player}>
-          <p className="muted">{against === undefined ? `v${heard}` : `v${heard} / v${against}`}</p>
-        </Panel>
+        <Suspense fallback={<Panel title={en.take.player}>{null}</Panel>}>
+          <Player job={job} version={heard} against={against} />
+        </Suspense>
       )}
       <div className={style.columns}>
         <div className={style.column}>
