@@ -117,9 +117,7 @@ def check_brief(brief: Brief, *, now: datetime) -> list[FieldViolation]:
         found.append(FieldViolation("brief.prompt", f"must have 1 to {MAX_PROMPT_CHARACTERS} characters, got none"))
     if not brief.persona_id:
         found.append(FieldViolation("brief.persona_id", "must be the id of a persona (ListPersonas), got none"))
-    low, high = SECONDS_RANGE
-    if not (math.isfinite(brief.seconds) and low <= brief.seconds <= high):
-        found.append(FieldViolation("brief.seconds", f"must be {low:g} to {high:g}, got {brief.seconds:g}"))
+    found += check_seconds(brief.seconds, "brief.seconds")
     low, high = TARGET_LUFS_RANGE
     if not (math.isfinite(brief.target_lufs) and low <= brief.target_lufs <= high):
         text = f"must be {low:g} to {high:g} LUFS, got {brief.target_lufs:g}"
@@ -129,6 +127,14 @@ def check_brief(brief: Brief, *, now: datetime) -> list[FieldViolation]:
     found += check_text(brief.lyrics, "brief.lyrics", max_characters=MAX_LYRICS_CHARACTERS)
     found += check_labels(brief.labels, "brief.labels")
     return found + check_licence(brief.licence, "brief.licence")
+
+
+def check_seconds(seconds: float, field: str) -> list[FieldViolation]:
+    """The length of a take, whatever the renderer."""
+    low, high = SECONDS_RANGE
+    if math.isfinite(seconds) and low <= seconds <= high:
+        return []
+    return [FieldViolation(field, f"must be {low:g} to {high:g}, got {seconds:g}")]
 
 
 def resolve(brief: Brief, *, habits: Habits | None = None, mood: Mood | None = None) -> ResolvedBrief:

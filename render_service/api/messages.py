@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 from jobs_service.value_messages import stem_message, timestamp
 from render_service.personas.persona import Persona
 from render_service.renderers.renderer import RendererInfo
 from render_service.usecases.drift_report import MIN_COUNT, MIN_SHARE, DriftReport
 from render_service.usecases.replay import Replay
-from servicekit.journal import AuditRow, canonical_json
+from servicekit.journal import AuditRow, Estimate, canonical_json
 from sonichaos.render.v1 import render_pb2
 
 MAX_DRIFTS = 10_000
@@ -27,6 +28,16 @@ def persona_message(persona: Persona) -> render_pb2.Persona:
         create_time=timestamp(persona.created_at) if persona.created_at else None,
         encoder_sha256=persona.encoder_sha256,
     )
+
+
+def estimate_message(estimate: Estimate) -> render_pb2.EstimateRenderResponse:
+    """An estimate; what is not known is not set."""
+    response = render_pb2.EstimateRenderResponse(versions_ahead=estimate.versions_ahead)
+    if estimate.end_time is not None:
+        response.estimated_end_time.CopyFrom(timestamp(estimate.end_time))
+    if estimate.duration_s is not None:
+        response.estimated_duration.FromTimedelta(timedelta(seconds=estimate.duration_s))
+    return response
 
 
 def audit_row_message(row: AuditRow) -> render_pb2.AuditRow:
@@ -88,9 +99,9 @@ def replay_message(replay: Replay) -> render_pb2.ReplayTakeResponse:
 
 
 def model_info_message(
-    info: RendererInfo, fingerprint: Mapping[str, str], *, supports_score: bool
+    info: RendererInfo, fingerprint: Mapping[str, str], *, supports_score: bool, allow_drums: bool
 ) -> render_pb2.GetModelInfoResponse:
-    """The loaded renderer and the execution fingerprint."""
+    """The loaded renderer, the execution fingerprint, and whether drums may be re-rendered."""
     return render_pb2.GetModelInfoResponse(
         name=info.name,
         licence=info.licence,
@@ -100,4 +111,5 @@ def model_info_message(
         fingerprint=fingerprint,
         supports_lyrics=info.supports_lyrics,
         supports_score=supports_score,
+        drums_rerender_enabled=allow_drums,
     )

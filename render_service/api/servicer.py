@@ -13,6 +13,7 @@ from jobs_service.upload_meter import UploadMeters
 from render_service.api.messages import (
     audit_row_message,
     drift_report_message,
+    estimate_message,
     model_info_message,
     persona_message,
     replay_message,
@@ -140,7 +141,10 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
     async def EstimateRender(
         self, request: render_pb2.EstimateRenderRequest, context: Context
     ) -> render_pb2.EstimateRenderResponse:
-        raise NotImplementedError
+        estimate = await self._pools.reads.run(
+            self._renders.estimate_render, current_tenant(), request.seconds, stems=request.stems
+        )
+        return estimate_message(estimate)
 
     async def DownloadPersonaClip(
         self, request: render_pb2.DownloadPersonaClipRequest, context: Context
@@ -239,5 +243,8 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
         self, request: render_pb2.GetModelInfoRequest, context: Context
     ) -> render_pb2.GetModelInfoResponse:
         return model_info_message(
-            self._renders.renderer_info, self._fingerprint, supports_score=self._renders.planner is not None
+            self._renders.renderer_info,
+            self._fingerprint,
+            supports_score=self._renders.planner is not None,
+            allow_drums=self._rerenders.allow_drums,
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from jobs_service.admission_hook import ProposedWork
-from render_service.brief import Brief, ResolvedBrief, resolve
+from render_service.brief import DEFAULT_SECONDS, Brief, ResolvedBrief, check_seconds, resolve
 from render_service.composer.midi.smf import MidiError
 from render_service.composer.score import ScoreError
 from render_service.personas.persona import Persona
@@ -14,7 +14,7 @@ from render_service.plan import Plan, make_plan, plan_json
 from render_service.usecases.admission import Admission
 from servicekit.access.limits import limits_of_current_caller
 from servicekit.errors import FieldViolation, InvalidFields
-from servicekit.journal import Job, NewJob, OwningService, Request
+from servicekit.journal import Estimate, Job, NewJob, OwningService, Request
 
 _METHOD = "/sonichaos.render.v1.RenderService/CreateRender"
 
@@ -54,6 +54,21 @@ class RenderAdmission(Admission):
         self.hook.check(ProposedWork.of_job(_METHOD, new))
         return self.journal.accept(new, limit=self.queue_limit, tenant_limits=limits_of_current_caller(self.limits)).job
 
+    def estimate_render(self, tenant: str, seconds: float, *, stems: bool) -> Estimate:
+        """What a take of ``seconds`` (0: 30) would have to expect if it were accepted now. Raises InvalidFields."""
+        seconds = seconds or DEFAULT_SECONDS
+        if violations := check_seconds(seconds, "seconds"):
+            raise InvalidFields(violations)
+        self._check_renderer_seconds(seconds, "seconds")
+        return self.journal.estimate(tenant, OwningService.RENDER, seconds, stems_wanted=stems)
+
+    def _check_renderer_seconds(self, seconds: float, field: str) -> None:
+        """Raise InvalidFields for a length that the renderer cannot have."""
+        info = self.renderer_info
+        if not info.min_seconds <= seconds <= info.max_seconds:
+            text = f"must be {info.min_seconds:g} to {info.max_seconds:g} for the renderer {info.name!r}"
+            raise InvalidFields([FieldViolation(field, f"{text}, got {seconds:g}")])
+
     def _make_plan(self, brief: Brief, persona: Persona) -> tuple[ResolvedBrief, Plan]:
         """Resolve and plan. Raises InvalidFields, FailedPrecondition UNSUPPORTED_BY_RENDERER."""
         info, planner = self.renderer_info, self.planner
@@ -63,9 +78,7 @@ class RenderAdmission(Admission):
                 habits=planner.habits(persona.embedding) if planner is not None else None,
                 mood=planner.mood(brief.prompt) if planner is not None else None,
             )
-            if not info.min_seconds <= resolved.seconds <= info.max_seconds:
-                text = f"must be {info.min_seconds:g} to {info.max_seconds:g} for the renderer {info.name!r}"
-                raise InvalidFields([FieldViolation("brief.seconds", f"{text}, got {resolved.seconds:g}")])
+            self._check_renderer_seconds(resolved.seconds, "brief.seconds")
             self.check_tempo_map(resolved.tempo_map, field="brief.tempo_map")  # resolved: a prompt can name a tempo too
             plan = make_plan(
                 resolved, persona, planner=planner, steps=self.render_steps, guidance=info.default_guidance

@@ -1,5 +1,6 @@
 """The journal: jobs, versions, numbered events and the audit chain of one installation, in SQLite or PostgreSQL."""
 
+from servicekit.journal.estimates import Estimate
 from servicekit.journal.journal import Journal
 from servicekit.journal.migrate import SchemaError
 from servicekit.journal.personal import canonical_json
@@ -72,6 +73,7 @@ __all__ = [
     "DataKind",
     "DueWebhook",
     "Erasure",
+    "Estimate",
     "Event",
     "EventDraft",
     "EventKind",

@@ -24,7 +24,7 @@ from servicekit.journal.reading import (
 from servicekit.journal.rows import AcceptResult, EventDraft, Job, Json, NewJob, NewVersion, Request, Version
 from servicekit.journal.schema import audit_rows, events, job_labels, jobs, requests, versions
 from servicekit.journal.states import EventKind, JobState, OwningService
-from servicekit.journal.turns import Queued, to_queued
+from servicekit.journal.turns import to_queued
 
 _RETRY_AFTER_S = 10.0
 # Statements are built once: building one takes four times as long as sending it.
@@ -222,16 +222,8 @@ def _check_expiry(queue: Queue, new: NewJob | NewVersion) -> None:
     """Raise FailedPrecondition EXPIRY_TOO_SOON where even the best measured speed would not finish before the expiry."""
     if new.expire_time is None:
         return
-    version = Queued(
-        job_id="",
-        number=0,
-        state=JobState.QUEUED,
-        audio_s=new.audio_seconds,
-        stems_wanted=new.stems_wanted,
-        start_us=None,
-        queued_us=queue.next_place_us,
-        tenant=new.request.tenant,
-        priority=new.priority,
+    version = queue.newcomer(
+        new.request.tenant, new.audio_seconds, stems_wanted=new.stems_wanted, priority=new.priority
     )
     needed_s = queue.min_duration_s(version)
     left_s = (to_micros(new.expire_time) - queue.now_us) / 1e6

@@ -17,6 +17,7 @@ from servicekit.journal import (
     version_deletion,
 )
 from servicekit.journal.admission import Room
+from servicekit.journal.estimates import Estimate, Queue
 from servicekit.journal.open_journal import OpenJournal
 from servicekit.journal.rows import (
     AcceptResult,
@@ -65,6 +66,12 @@ class CallerMethods(OpenJournal):
         with self._database.reading() as connection:
             room, now_us = Room(limit, tenant_limits), self._database.now_us()
             admission.check_room(connection, owner, tenant, audio_seconds, room, now_us=now_us)
+
+    def estimate(self, tenant: str, owner: OwningService, audio_seconds: float, *, stems_wanted: bool) -> Estimate:
+        """What a new job would have to expect if it were accepted now."""
+        with self._database.reading() as connection:
+            queue = Queue.read(connection, owner, self._database.now_us(), newcomer=tenant)
+        return queue.estimate(queue.newcomer(tenant, audio_seconds, stems_wanted=stems_wanted))
 
     def accept(self, new: NewJob, *, limit: int, tenant_limits: TenantLimits = UNLIMITED) -> AcceptResult:
         """Accept a job if fewer than ``limit`` versions are queued, or none of the tenant.

@@ -53,6 +53,18 @@ class Speed:
         return min(rates) if len(rates) >= _MIN_MEASUREMENTS else None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What a version that is not queued yet has to expect: its end, and how long the work on it takes.
+
+    None where no speed was measured.
+    """
+
+    versions_ahead: int
+    end_time: datetime | None
+    duration_s: float | None
+
+
 @dataclass(frozen=True)
 class Queue:
     """One service's unended versions in any order, whose turn it is, and the measured speed with stems and without.
@@ -97,6 +109,20 @@ class Queue:
         behind_us: list[int] = [version.queued_us + 1 for version in self.unended]
         return max([self.now_us, *behind_us])
 
+    def newcomer(self, tenant: str, audio_s: float, *, stems_wanted: bool, priority: int = 0) -> Queued:
+        """A version that could be queued now."""
+        return Queued(
+            job_id="",
+            number=0,
+            state=JobState.QUEUED,
+            audio_s=audio_s,
+            stems_wanted=stems_wanted,
+            start_us=None,
+            queued_us=self.next_place_us,
+            tenant=tenant,
+            priority=priority,
+        )
+
     def with_new(self, version: Queued) -> Self:
         """The queue with one more version."""
         return replace(self, unended=[*self.unended, version])
@@ -130,6 +156,15 @@ class Queue:
         """The versions that are worked on before one that is not queued yet."""
         order = self.with_new(new).order
         return order[: order.index(new)]
+
+    def estimate(self, new: Queued) -> Estimate:
+        """What :meth:`estimated_end_time` says of a version once it is queued, and what is ahead of it."""
+        speed = self.speeds.get(new.stems_wanted)
+        return Estimate(
+            versions_ahead=len(self.ahead_of(new)),
+            end_time=self.with_new(new).estimated_end_time(new),
+            duration_s=None if speed is None else new.audio_s * speed.mean,
+        )
 
     def min_duration_s(self, new: Queued) -> float | None:
         """Seconds until a version that is not queued yet would be done at the best measured speed; None if none was measured."""

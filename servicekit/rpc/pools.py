@@ -100,7 +100,7 @@ class CallPools:
     """The pools of a service. Where a class has one thread, its calls run one after another."""
 
     reads: CallPool
-    """Jobs, versions, personas, signed URLs, pages of audit rows."""
+    """Jobs, versions, personas, signed URLs, estimates, pages of audit rows."""
     reports: CallPool
     """What walks a whole audit chain: VerifyAuditChain, GetDriftReport."""
     watches: CallPool

@@ -293,6 +293,7 @@ CALLS: dict[str, tuple[str, Make]] = {
     "RerenderStem": (RENDER, _rerender),
     "ListPersonas": (RENDER, lambda _: [R.ListPersonasRequest(page_size=1)]),
     "GetPersona": (RENDER, lambda _: [R.GetPersonaRequest(persona_id="hiss")]),
+    "EstimateRender": (RENDER, lambda _: [R.EstimateRenderRequest(seconds=8.0, stems=True)]),
     "DownloadPersonaClip": (RENDER, lambda _: [R.DownloadPersonaClipRequest(persona_id="hiss", clip_index=0)]),
     "CreatePersona": (RENDER, _clip_stream),
     "DeletePersona": (RENDER, lambda _: [R.DeletePersonaRequest(persona_id="none")]),

@@ -200,6 +200,16 @@ class Renders(render_pb2_grpc.RenderServiceServicer):
         job.brief.seed, job.brief.seed_source = (request.brief.seed, "caller") if has_seed else (4242, "drawn")
         return render_pb2.CreateRenderResponse(job=job)
 
+    def EstimateRender(
+        self, request: render_pb2.EstimateRenderRequest, context: grpc.ServicerContext
+    ) -> render_pb2.EstimateRenderResponse:
+        self.scripted.receive("EstimateRender", request, context)
+        return render_pb2.EstimateRenderResponse(
+            versions_ahead=2,
+            estimated_end_time=Timestamp(seconds=1_700_000_060),
+            estimated_duration=Duration(seconds=20),
+        )
+
     def RerenderStem(
         self, request: render_pb2.RerenderStemRequest, context: grpc.ServicerContext
     ) -> render_pb2.RerenderStemResponse:

@@ -90,3 +90,15 @@ def test_an_unknown_clip_is_not_found(pair: ScriptedPair, client: Any) -> None:
     with pytest.raises(errors.NotFoundError, match="must be below 2"):
         client.download_persona_clip("ember", 7)
     assert len(pair.render.requests("DownloadPersonaClip")) == 1
+
+
+def test_an_estimate_is_asked_for_a_length_with_or_without_stems(pair: ScriptedPair, client: Any) -> None:
+    """Without a length the service takes its default."""
+    found = client.estimate_render(seconds=12.0, stems=True)
+    assert (found.versions_ahead, found.estimated_end_time.seconds, found.estimated_duration.seconds) == (
+        2,
+        1_700_000_060,
+        20,
+    )
+    client.estimate_render()
+    assert [(one.seconds, one.stems) for one in pair.render.requests("EstimateRender")] == [(12.0, True), (0.0, False)]

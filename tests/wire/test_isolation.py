@@ -102,6 +102,7 @@ FIELDS: dict[str, Kind | None] = {
     # Texts that name nothing.
     "CreateWebhookRequest.url": None,
     "Brief.prompt": None,
+    "AnalyzePromptRequest.prompt": None,
     "Brief.key": None,
     "Brief.labels": None,
     "Brief.lyrics": None,

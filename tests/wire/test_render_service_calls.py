@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,9 @@ from render_service.renderers.load import load_renderer
 from render_service.renderers.renderer import Renderer
 from render_service.separation.chunks import ChunkLender
 from render_service.separation.client import SeparationClient
+from sonichaos.jobs.v1 import brief_pb2
 from sonichaos.render.v1 import render_pb2, render_pb2_grpc
+from tests.support.journal_rows import claimed
 from tests.support.render_parts import RenderParts, render_parts
 from tests.support.render_server import render_in_thread
 from tests.support.tiny_checkpoint import tiny_checkpoint
@@ -42,6 +47,13 @@ def parts(renderer: Renderer, tmp_path: Path) -> Iterator[RenderParts]:
 @pytest.fixture
 def render(parts: RenderParts) -> Iterator[Any]:
     """A stub of the running service."""
+    with serving(parts) as stub:
+        yield stub
+
+
+@contextmanager
+def serving(parts: RenderParts) -> Iterator[Any]:
+    """Run the service and give its stub."""
     with grpc.insecure_channel(NOWHERE) as none:
         separation = SeparationClient(address=NOWHERE, channel=none, lender=ChunkLender(none, address=NOWHERE))
         with render_in_thread(parts, separation) as address, grpc.insecure_channel(address) as channel:
@@ -77,3 +89,45 @@ def test_an_altered_clip_is_refused_before_its_first_byte(render: Any, parts: Re
     with pytest.raises(grpc.RpcError) as caught:
         received.extend(render.DownloadPersonaClip(render_pb2.DownloadPersonaClipRequest(persona_id="hiss")))
     assert (received, reason_of(caught.value)) == ([], "DIGEST_MISMATCH")
+
+
+def test_an_estimate_is_that_of_the_take_once_it_is_accepted(render: Any, parts: RenderParts) -> None:
+    """Without a measured speed only what is ahead; then the same as the accepted take, which the clock alone moves on."""
+    request = render_pb2.EstimateRenderRequest(seconds=2.0)
+    parts.create_render()
+    found = render.EstimateRender(request)
+    assert (found.versions_ahead, found.HasField("estimated_end_time"), found.HasField("estimated_duration")) == (
+        1,
+        False,
+        False,
+    )
+    parts.journal.finish(claimed(parts.journal))
+    parts.create_render()
+    parts.create_render()
+    before, found = datetime.now(UTC), render.EstimateRender(request)
+    (version,) = render.CreateRender(
+        render_pb2.CreateRenderRequest(brief=brief_pb2.Brief(prompt="synths", persona_id="hiss", seconds=2.0))
+    ).job.versions
+    passed = datetime.now(UTC) - before
+    assert (found.versions_ahead, version.queue_position) == (2, 2)
+    moved = version.estimated_end_time.ToDatetime() - found.estimated_end_time.ToDatetime()
+    assert timedelta() <= moved <= passed
+    work_s = found.estimated_duration.ToTimedelta().total_seconds()
+    assert found.estimated_end_time.ToDatetime(UTC) >= before + timedelta(seconds=3 * work_s)
+
+
+def test_a_wrong_length_is_named(render: Any) -> None:
+    """As in a brief."""
+    with pytest.raises(grpc.RpcError) as caught:
+        render.EstimateRender(render_pb2.EstimateRenderRequest(seconds=500.0))
+    assert reason_of(caught.value) == "INVALID_FIELD"
+    assert "seconds: must be 2 to 180, got 500" in caught.value.details()
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_the_model_info_says_whether_drums_are_rerendered(parts: RenderParts, allowed: bool) -> None:  # noqa: FBT001
+    """The operator's switch."""
+    switched = replace(parts, rerenders=replace(parts.rerenders, allow_drums=allowed))
+    with serving(switched) as render:
+        info = render.GetModelInfo(render_pb2.GetModelInfoRequest())
+        assert info.drums_rerender_enabled is allowed

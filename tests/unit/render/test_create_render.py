@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,7 @@ from servicekit.errors import (
 )
 from servicekit.journal import JobFilter, JobState, Version
 from tests.support.admission_hooks import hook_server, refuse
+from tests.support.journal_rows import claimed
 from tests.support.render_parts import TENANT, RenderParts, render_parts
 
 
@@ -166,6 +168,42 @@ def test_a_length_that_the_renderer_does_not_make_is_a_wrong_field(parts: Render
         parts.create_render(renders)
     with pytest.raises(InvalidFields, match=r"must be 2 to 180 .*, got 1\.5"):
         parts.create_render(bpm=160, loop=True)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "problem"),
+    [
+        (1.5, r"^seconds: must be 2 to 180, got 1\.5"),
+        (181.0, "^seconds: must be 2 to 180, got 181"),
+        (math.nan, "^seconds: must be 2 to 180, got nan"),
+        (9.0, "^seconds: must be 10 to 40 for the renderer '.*', got 9"),
+        (0.0, None),
+        (40.0, None),
+    ],
+)
+def test_an_estimate_takes_the_lengths_that_a_brief_may_have(
+    parts: RenderParts, seconds: float, problem: str | None
+) -> None:
+    """Those of the brief and of the renderer; 0 is 30 s. Nothing is created."""
+    info = replace(parts.renderer.info, min_seconds=10.0, max_seconds=40.0)
+    renders = replace(parts.renders, renderer_info=info)
+    if problem is None:
+        assert renders.estimate_render(TENANT, seconds, stems=False).versions_ahead == 0
+    else:
+        with pytest.raises(InvalidFields, match=problem):
+            renders.estimate_render(TENANT, seconds, stems=False)
+    assert parts.journal.jobs(TENANT, JobFilter()).jobs == ()
+
+
+def test_an_estimate_without_a_length_is_of_30_seconds(parts: RenderParts) -> None:
+    """At the speed of the takes that were done."""
+    parts.create_render()
+    claim = claimed(parts.journal)
+    parts.journal.finish(claim)
+    found = {seconds: parts.renders.estimate_render(TENANT, seconds, stems=False) for seconds in (0.0, 15.0, 30.0)}
+    durations_s = [estimate.duration_s for estimate in found.values()]
+    assert durations_s[0] == durations_s[2] == pytest.approx(2 * (durations_s[1] or 0.0))
+    assert durations_s[0] is not None
 
 
 @pytest.mark.parametrize(

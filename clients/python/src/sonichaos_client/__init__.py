@@ -13,6 +13,7 @@ from sonichaos.operations.v1.operations_pb2 import DrainResponse, EraseTenantRes
 from sonichaos.render.v1.render_pb2 import (
     AuditRow,
     ErasePromptResponse,
+    EstimateRenderResponse,
     GetDriftReportResponse,
     Persona,
     ReplayTakeResponse,
@@ -109,6 +110,7 @@ __all__ = [
     "ErasePromptResponse",
     "EraseTenantResponse",
     "ErasureReport",
+    "EstimateRenderResponse",
     "EventKind",
     "FailedPreconditionError",
     "FieldViolation",

@@ -59,6 +59,12 @@ def rerender_stem(
     return (yield from call_unary(_RENDER, rpcs.RERENDER_STEM, request, options))
 
 
+def estimate_render(seconds: float, options: CallOptions, *, stems: bool) -> Operation[pb.EstimateRenderResponse]:
+    """When a take would be done if it were requested now."""
+    request = pb.EstimateRenderRequest(seconds=seconds, stems=stems)
+    return (yield from call_unary(_RENDER, rpcs.ESTIMATE_RENDER, request, options))
+
+
 def chosen_persona(personas: Sequence[pb.Persona]) -> str:
     """The persona of a render that names none: that of the environment, else the first built-in one, else the first; or ""."""
     ids = [persona.id for persona in personas if persona.built_in] or [persona.id for persona in personas]

@@ -26,7 +26,7 @@ from sonichaos_client.testing.fake.refusals import Refusal, check, invalid
 RENDERER = "fake"
 MAX_PROMPT_CHARACTERS = 2000
 DEFAULT_TARGET_LUFS = -16.0
-_DEFAULT_SECONDS = 30.0
+DEFAULT_SECONDS = 30.0
 SECONDS_RANGE = (2.0, 180.0)
 _TARGET_LUFS_RANGE = (-30.0, -9.0)
 _MAX_LYRICS_CHARACTERS = 4000
@@ -79,9 +79,7 @@ def _check(brief: brief_pb2.Brief, now: datetime) -> list[FieldViolation]:
         found.append(FieldViolation("brief.prompt", f"must have 1 to {MAX_PROMPT_CHARACTERS} characters, got none"))
     if not brief.persona_id:
         found.append(FieldViolation("brief.persona_id", "must be the id of a persona (ListPersonas), got none"))
-    seconds, (low, high) = brief.seconds or _DEFAULT_SECONDS, SECONDS_RANGE
-    if not low <= seconds <= high:
-        found.append(FieldViolation("brief.seconds", f"must be {low:g} to {high:g}, got {seconds:g}"))
+    found += check_seconds(brief.seconds or DEFAULT_SECONDS, "brief.seconds")
     low, high = _TARGET_LUFS_RANGE
     if not low <= _target_lufs(brief) <= high:
         text = f"must be {low:g} to {high:g} LUFS, got {_target_lufs(brief):g}"
@@ -93,6 +91,12 @@ def _check(brief: brief_pb2.Brief, now: datetime) -> list[FieldViolation]:
     found += check_text(brief.lyrics, "brief.lyrics", max_characters=_MAX_LYRICS_CHARACTERS)
     found += check_labels(brief.labels, "brief.labels")
     return found + check_licence(brief.licence, "brief.licence")
+
+
+def check_seconds(seconds: float, field: str) -> list[FieldViolation]:
+    """The length of a take."""
+    low, high = SECONDS_RANGE
+    return [] if low <= seconds <= high else [FieldViolation(field, f"must be {low:g} to {high:g}, got {seconds:g}")]
 
 
 def _target_lufs(brief: brief_pb2.Brief) -> float:
@@ -113,7 +117,7 @@ def _resolved(brief: brief_pb2.Brief, tempo_map: brief_pb2.TempoMap | None, key:
         key = music.prompt_key(brief.prompt)
         key_source = "prompt" if key else "drawn"
         key = key or music.drawn_key(key_share)
-    seconds = brief.seconds or _DEFAULT_SECONDS
+    seconds = brief.seconds or DEFAULT_SECONDS
     resolved = brief_pb2.ResolvedBrief(
         prompt=brief.prompt,
         persona_id=brief.persona_id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import islice
 
 from grpc import StatusCode
@@ -17,8 +18,8 @@ from sonichaos_client.testing.fake.changes import JobChanges, reasons_of
 from sonichaos_client.testing.fake.checks import page_size
 from sonichaos_client.testing.fake.jobs_servicer import fitting, job_message
 from sonichaos_client.testing.fake.personas import MAX_CLIP_BYTES, MAX_CLIPS, MAX_TOTAL_BYTES, media_type
-from sonichaos_client.testing.fake.records import JobRecord, VersionRecord
-from sonichaos_client.testing.fake.refusals import Refusal, invalid
+from sonichaos_client.testing.fake.records import JobRecord, VersionRecord, timestamp
+from sonichaos_client.testing.fake.refusals import Refusal, check, invalid
 
 GATED = tuple(
     f"/sonichaos.render.v1.RenderService/{name}"
@@ -72,7 +73,14 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
     async def EstimateRender(
         self, request: render_pb2.EstimateRenderRequest, context: Context
     ) -> render_pb2.EstimateRenderResponse:
-        raise NotImplementedError
+        seconds = request.seconds or briefs.DEFAULT_SECONDS
+        check(briefs.check_seconds(seconds, "seconds"))
+        estimate = self.admission.workers.estimate(seconds, stems=request.stems)
+        response = render_pb2.EstimateRenderResponse(
+            versions_ahead=estimate.versions_ahead, estimated_end_time=timestamp(estimate.ends_at)
+        )
+        response.estimated_duration.FromTimedelta(timedelta(seconds=estimate.duration_s))
+        return response
 
     async def DownloadPersonaClip(
         self, request: render_pb2.DownloadPersonaClipRequest, context: Context

@@ -11,6 +11,8 @@ from sonichaos_client.testing.fake.files import FileStore
 from sonichaos_client.testing.fake.personas import Personas
 from sonichaos_client.testing.fake.records import Records
 
+_SPEED_SECONDS = 10.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Speeds:
@@ -18,6 +20,14 @@ class Speeds:
 
     render_s: float = 1.0
     stems_s: float = 1.0
+
+    def render_time_s(self, audio_s: float) -> float:
+        """How long the track "render" takes."""
+        return self.render_s * max(audio_s / _SPEED_SECONDS, 1.0)
+
+    def stems_time_s(self, audio_s: float) -> float:
+        """How long the track "stems" takes."""
+        return self.stems_s * max(audio_s / _SPEED_SECONDS, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)

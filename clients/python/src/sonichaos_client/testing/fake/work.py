@@ -53,7 +53,6 @@ _UPLOAD_STAGES = (
     StagePlan(job_pb2.STAGE_PACKAGE, 0.85, 0.10, 8),
     StagePlan(job_pb2.STAGE_STORE, 0.95, 0.05, 2),
 )
-_SPEED_SECONDS = 10.0
 _STORING = (job_pb2.STAGE_BOUNCE, job_pb2.STAGE_STORE)
 
 
@@ -180,9 +179,8 @@ class VersionWork:
 
     def _seconds(self, number: job_pb2.ProgressTrack.ValueType) -> float:
         """How long a track takes."""
-        speeds = self.studio.speeds
-        of_ten_s = speeds.render_s if number == RENDER else speeds.stems_s
-        return of_ten_s * max(self.version.seconds / _SPEED_SECONDS, 1.0)
+        speeds, audio_s = self.studio.speeds, self.version.seconds
+        return speeds.render_time_s(audio_s) if number == RENDER else speeds.stems_time_s(audio_s)
 
     def _track(self, number: job_pb2.ProgressTrack.ValueType) -> _Track:
         if number not in self._tracks:

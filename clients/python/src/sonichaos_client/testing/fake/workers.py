@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from google.rpc import status_pb2
@@ -35,6 +36,15 @@ class _Run:
     timer: Timer | None = None
     parked: bool = False
     closed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What a take has to expect that is not queued yet."""
+
+    versions_ahead: int
+    ends_at: datetime
+    duration_s: float
 
 
 class Workers:
@@ -77,6 +87,20 @@ class Workers:
             metadata={"queued": str(queued), "limit": str(QUEUE_LIMIT)},
             retry_after_s=retry_after_s,
         )
+
+    def estimate(self, seconds: float, *, stems: bool) -> Estimate:
+        """What a take with the normal priority would have to expect if it were queued now."""
+        speeds, now = self._studio.speeds, self._studio.clock.now()
+        ends = [version.message.estimated_end_time.ToDatetime(tzinfo=UTC) for version in self._runs]
+        free_at = [*(max(end, now) for end in ends), *[now] * (WORKERS - len(ends))]
+        heapq.heapify(free_at)
+        ahead = [waiting for waiting in self._queue if waiting[1].message.priority >= 0]
+        for job, version in ahead:
+            work_s = VersionWork(self._studio, job, version).expected_s()
+            heapq.heapreplace(free_at, free_at[0] + timedelta(seconds=work_s))
+        duration_s = speeds.render_time_s(seconds) + (speeds.stems_time_s(seconds) if stems else 0.0)
+        ends_at = heapq.heappop(free_at) + timedelta(seconds=duration_s)
+        return Estimate(versions_ahead=len(ends) + len(ahead), ends_at=ends_at, duration_s=duration_s)
 
     def enqueue(self, job: JobRecord, version: VersionRecord) -> None:
         """Queue a version, and publish that. It ends with EXPIRED at its expiry."""
