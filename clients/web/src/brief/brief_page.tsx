@@ -20,7 +20,7 @@ import { parseNumber } from "./number_text";
 import { PersonaSection } from "./persona_section";
 import { PromptSection } from "./prompt_section";
 import { RenderBar } from "./render_bar";
-import { RestoredNotice } from "./restored_notice";
+import { ReplacedNotice, type Replacement } from "./replaced_notice";
 import { ScoreSection } from "./score_section";
 import { drawSeed } from "./seed";
 import { SeedSection } from "./seed_section";
@@ -29,7 +29,7 @@ import { TempoSection } from "./tempo_section";
 import { TermsSection } from "./terms_section";
 import { useDraft } from "./use_draft";
 import { useEstimate } from "./use_estimate";
-import { type RestoredTake, useRestoredTake } from "./use_restored_take";
+import { useRestoredTake } from "./use_restored_take";
 import { useSubmission } from "./use_submission";
 
 interface BriefPageProps {
@@ -40,7 +40,7 @@ interface BriefPageProps {
 /** Write a brief and submit it. */
 export function BriefPage({ fromJobId }: BriefPageProps) {
   const [{ draft, problems, others }, dispatch] = useDraft();
-  const [restored, setRestored] = useState<RestoredTake & { readonly before: Draft }>();
+  const [replacement, setReplacement] = useState<Replacement>();
   const [refusals, setRefusals] = useState(0);
   const formElement = useRef<HTMLFormElement>(null);
   const readiness = useReadiness();
@@ -59,14 +59,19 @@ export function BriefPage({ fromJobId }: BriefPageProps) {
     const sorted = sortViolations(callError(thrown), draft);
     refuse(sorted.problems, sorted.others);
     recheckReadiness();
+    return sorted.problems.size + sorted.others.length > 0;
   });
   useEffect(() => {
     if (refusals > 0) focusFirstProblem(formElement.current);
   }, [refusals]);
 
+  const replace = (next: Draft, source: Replacement["source"]): void => {
+    submission.forgetProblem();
+    setReplacement({ source, before: draft });
+    dispatch({ type: "replace", draft: next });
+  };
   const restoreProblem = useRestoredTake(fromJobId, (take) => {
-    setRestored({ ...take, before: draft });
-    dispatch({ type: "replace", draft: take.draft });
+    replace(take.draft, take);
     replaceRoute({ page: "compose" }); // a reload keeps what is typed from here on
   });
 
@@ -107,26 +112,20 @@ export function BriefPage({ fromJobId }: BriefPageProps) {
           <h1>{en.app.compose}</h1>
           <p className="muted">{en.brief.intro}</p>
         </div>
-        <Button
-          look="quiet"
-          onClick={() => {
-            submission.forgetProblem();
-            dispatch({ type: "replace", draft: newDraft() });
-          }}
-        >
+        <Button look="quiet" onClick={() => replace(newDraft(), "cleared")}>
           {en.brief.reset}
         </Button>
       </div>
       <ReadinessNotice />
       {restoreProblem !== undefined && <CallProblem thrown={restoreProblem} />}
-      {restored !== undefined && (
-        <RestoredNotice
-          take={restored}
+      {replacement !== undefined && (
+        <ReplacedNotice
+          replacement={replacement}
           onUndo={() => {
-            dispatch({ type: "replace", draft: restored.before });
-            setRestored(undefined);
+            dispatch({ type: "replace", draft: replacement.before });
+            setReplacement(undefined);
           }}
-          onDismiss={() => setRestored(undefined)}
+          onDismiss={() => setReplacement(undefined)}
         />
       )}
       <form
@@ -145,7 +144,7 @@ export function BriefPage({ fromJobId }: BriefPageProps) {
         </div>
         <ScoreSection />
         <TermsSection />
-        <JsonSection onUse={(given) => dispatch({ type: "replace", draft: given })} />
+        <JsonSection onUse={(given) => replace(given, "json")} />
         <div className={style.bar}>
           <RenderBar
             blocked={blocked}

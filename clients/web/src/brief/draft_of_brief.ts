@@ -15,6 +15,7 @@ import { type Draft, newDraft } from "./draft";
 import { numberText } from "./number_text";
 
 const KEY = /^\s*([A-Ga-g])([#b♯♭]?)\s*(major|minor|maj|min|m)?\s*$/;
+const DEFAULT_LUFS = -16;
 const MIDI_FILE_NAME = "score.mid";
 
 /** Where a restored form differs from what the take was made from. */
@@ -88,7 +89,7 @@ export function draftOfTake(brief: ResolvedBrief): Restored {
     stemMode: brief.stemMode === StemMode.RAW ? "raw" : "exact",
     ...(chords === "" ? {} : { score: "chords", chords }),
     ...(midiMissing ? { score: "midi" } : {}),
-    targetLufs: brief.targetLufs === undefined ? "" : numberText(brief.targetLufs),
+    targetLufs: brief.targetLufs === undefined || brief.targetLufs === DEFAULT_LUFS ? "" : numberText(brief.targetLufs),
     ...licenceFields(brief.licence),
     ...labelFields(brief.labels),
   };

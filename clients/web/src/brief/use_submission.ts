@@ -11,14 +11,15 @@ const TIMEOUT_MS = 60_000;
 
 export interface Submission {
   readonly sending: boolean;
-  /** What the last attempt has thrown. */
+  /** What the last attempt has thrown, unless it was about fields. */
   readonly problem: unknown;
   /** Resolves to the id of the job, or to undefined if the call failed. */
   readonly submit: (brief: Brief) => Promise<string | undefined>;
   readonly forgetProblem: () => void;
 }
 
-export function useSubmission(onRefused: (thrown: unknown) => void): Submission {
+/** `onRefused` returns true if it shows the error itself. */
+export function useSubmission(onRefused: (thrown: unknown) => boolean): Submission {
   const [sending, setSending] = useState(false);
   const [problem, setProblem] = useState<unknown>();
   const open = useRef<OpenRequest>(undefined);
@@ -35,8 +36,7 @@ export function useSubmission(onRefused: (thrown: unknown) => void): Submission 
       openRequest.clear();
       return job?.jobId;
     } catch (thrown) {
-      setProblem(thrown);
-      onRefused(thrown);
+      if (!onRefused(thrown)) setProblem(thrown);
       return;
     } finally {
       setSending(false);

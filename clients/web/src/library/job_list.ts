@@ -1,0 +1,60 @@
+// The listed jobs as they change: pure functions over a list, newest first.
+
+import {
+  type Job,
+  type JobEvent,
+  JobState,
+  ProgressTrack,
+  type Version,
+} from "@sonichaos/client/gen/sonichaos/jobs/v1/job_pb.js";
+
+/** Whether no work goes on or waits for the version. */
+export function isFinal(state: JobState): boolean {
+  return state === JobState.DONE || state === JobState.FAILED || state === JobState.CANCELLED;
+}
+
+/** The newest version. */
+export function latestVersion(job: Job): Version | undefined {
+  return job.versions.find(({ number }) => number === job.latest?.number) ?? job.versions.at(-1);
+}
+
+/** Whether a job can be deleted: none of its versions is being worked on. */
+export function isDeletable(job: Job): boolean {
+  return job.versions.every(({ state }) => isFinal(state));
+}
+
+/** Fraction of the version's work that is done, 0 to 1, over both tracks. */
+export function doneFraction(version: Version, isUpload: boolean): number {
+  const fraction = (track: ProgressTrack): number =>
+    version.progress.find((progress) => progress.track === track)?.fraction ?? 0;
+  const stems = fraction(ProgressTrack.STEMS);
+  if (isUpload) return stems;
+  const render = fraction(ProgressTrack.RENDER);
+  return version.stemsWanted ? (render + stems) / 2 : render;
+}
+
+/** The list with a job as it is now, in its place. A job that is older than all loaded ones is left for a later page. */
+export function withJob(jobs: readonly Job[], job: Job, hasMore: boolean): readonly Job[] {
+  const at = jobs.findIndex(({ jobId }) => jobId === job.jobId);
+  if (at >= 0) return jobs.map((listed, index) => (index === at ? job : listed));
+  const next = jobs.findIndex(({ jobId }) => jobId < job.jobId);
+  if (next >= 0) return [...jobs.slice(0, next), job, ...jobs.slice(next)];
+  return hasMore ? jobs : [...jobs, job];
+}
+
+export function withoutJob(jobs: readonly Job[], jobId: string): readonly Job[] {
+  return jobs.filter((job) => job.jobId !== jobId);
+}
+
+/** The job with a progress event in place of the last one of its track; undefined if it lacks the event's version. */
+export function withProgress(job: Job, event: JobEvent): Job | undefined {
+  const version = job.versions.find(({ number }) => number === event.version);
+  if (version === undefined) return;
+  const others = version.progress.filter(({ track }) => track !== event.track);
+  const changed = { ...version, state: event.state, progress: [...others, event] };
+  return {
+    ...job,
+    lastSequence: event.sequence,
+    versions: job.versions.map((one) => (one.number === event.version ? changed : one)),
+  };
+}
