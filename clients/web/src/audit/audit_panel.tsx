@@ -100,7 +100,7 @@ function ChainCheck() {
     });
   return (
     <div className={style.check}>
-      <Button onClick={verify} disabled={call.busy}>
+      <Button className={style.start ?? ""} onClick={verify} disabled={call.busy}>
         {call.busy ? en.audit.verifying : en.audit.verifyChain}
       </Button>
       <p role="status" className={answer?.intact === false ? style.bad : style.good}>

@@ -1,3 +1,4 @@
+import { Code, ConnectError } from "@connectrpc/connect";
 import { entryOfZip } from "@sonichaos/client";
 import type { Job, StoredFile, Version } from "@sonichaos/client/gen/sonichaos/jobs/v1/job_pb.js";
 import { FileKind } from "@sonichaos/client/gen/sonichaos/jobs/v1/jobs_service_pb.js";
@@ -94,7 +95,8 @@ function OneStem({ job, version, name }: OneStemProps) {
       const signal = leaving.current?.signal;
       const options = { onProgress: setFraction, ...(signal === undefined ? {} : { signal }) };
       const bytes = await fetchStored({ job, version: number, kind: FileKind.ZIP, entry }, options);
-      if ((await sha256Of(bytes)) !== entry.sha256) throw new Error(en.take.downloadDamaged(name));
+      if ((await sha256Of(bytes)) !== entry.sha256)
+        throw new ConnectError(en.take.downloadDamaged(name), Code.DataLoss);
       saveBytes(bytes, entryFileName(job.jobId, number, name), "audio/wav");
     });
   return (

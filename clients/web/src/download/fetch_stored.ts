@@ -1,5 +1,6 @@
 // Fetches a stored file, or one file of a stored ZIP, through a signed URL; an expired URL is signed again.
 
+import { Code, ConnectError } from "@connectrpc/connect";
 import { rangeOf } from "@sonichaos/client";
 import type { Job, ZipEntry } from "@sonichaos/client/gen/sonichaos/jobs/v1/job_pb.js";
 import type { FileKind } from "@sonichaos/client/gen/sonichaos/jobs/v1/jobs_service_pb.js";
@@ -22,11 +23,6 @@ export interface FetchOptions {
 
 const URL_EXPIRED = 403;
 
-/** A file server refused a file. */
-export class FileRefusedError extends Error {
-  override name = "FileRefusedError";
-}
-
 /** A URL that fetches the file, valid for as long as the service's default says. */
 export async function signedUrl(file: FileToFetch, signal?: AbortSignal): Promise<string> {
   const request = { jobId: file.job.jobId, version: file.version, kind: file.kind };
@@ -34,7 +30,7 @@ export async function signedUrl(file: FileToFetch, signal?: AbortSignal): Promis
   return url;
 }
 
-/** The bytes of the file. Their digest is not checked. Throws FileRefusedError and what a call throws. */
+/** The bytes of the file. Their digest is not checked. Throws ConnectError, or what `fetch` throws where no server answers. */
 export async function fetchStored(file: FileToFetch, options: FetchOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
   const headers = file.entry === undefined ? {} : { Range: rangeOf(file.entry) };
   const request: RequestInit = { headers, cache: "no-store" };
@@ -43,7 +39,10 @@ export async function fetchStored(file: FileToFetch, options: FetchOptions = {})
   if (response.status === URL_EXPIRED) response = await fetch(await signedUrl(file, options.signal), request);
   const expectedStatus = file.entry === undefined ? 200 : 206;
   if (response.status !== expectedStatus) {
-    throw new FileRefusedError(`expected HTTP ${expectedStatus} from the file server, got ${response.status}`);
+    throw new ConnectError(
+      `expected HTTP ${expectedStatus} from the file server, got ${response.status}`,
+      Code.Aborted,
+    );
   }
   return readAll(response, options.onProgress);
 }
@@ -55,11 +54,13 @@ async function readAll(response: Response, onProgress: FetchOptions["onProgress"
   let length = 0;
   const reader = response.body.getReader();
   for (let part = await reader.read(); !part.done; part = await reader.read()) {
-    if (length + part.value.length > total) throw new FileRefusedError("the file server sent more than it announced");
+    if (length + part.value.length > total)
+      throw new ConnectError("the file server sent more than it announced", Code.DataLoss);
     bytes.set(part.value, length);
     length += part.value.length;
     onProgress?.(length / total);
   }
-  if (length < total) throw new FileRefusedError(`expected ${total} bytes from the file server, got ${length}`);
+  if (length < total)
+    throw new ConnectError(`expected ${total} bytes from the file server, got ${length}`, Code.DataLoss);
   return bytes;
 }

@@ -41,7 +41,7 @@ export function TakeHeader({ job }: { readonly job: Job }) {
       </div>
       <div className={style.actions}>
         {!isUpload(job) && (
-          <a className={buttonStyle.button} href={`${hrefOf({ page: "compose" })}?from=${jobId}`}>
+          <a className={buttonStyle.button} href={hrefOf({ page: "compose", fromJobId: jobId })}>
             {en.take.restoreBrief}
           </a>
         )}

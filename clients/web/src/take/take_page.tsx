@@ -3,10 +3,12 @@ import { lazy, Suspense, useState } from "react";
 
 import { AuditPanel } from "../audit/audit_panel";
 import { DownloadsPanel } from "../download/downloads_panel";
+import { DriftPanel } from "../drift/drift_panel";
 import { type FollowedJob, useJob } from "../job/use_job";
 import { isDeleted, isPlayable, newestPlayable, openVersion, versionOf } from "../job/version_state";
 import { en } from "../messages/en";
 import { ProgressPanel } from "../progress/progress_panel";
+import { RerenderPanel } from "../rerender/rerender_panel";
 import { hrefOf } from "../routing/route";
 import { CallProblem } from "../ui/call_problem";
 import { Panel } from "../ui/panel";
@@ -100,9 +102,11 @@ function Take({ job, followed }: TakeProps) {
             onChange={refresh}
           />
           {shown !== undefined && <AddStems job={job} version={shown} onChange={refresh} />}
+          {heard !== undefined && <RerenderPanel job={job} version={heard} onAccepted={refresh} />}
           {shown !== undefined && <DownloadsPanel key={shown.number} job={job} version={shown} />}
         </div>
         <div className={style.column}>
+          {shown !== undefined && shown.baseVersion > 0 && <DriftPanel job={job} version={shown} />}
           {shown !== undefined && <FactsPanel job={job} version={shown} />}
           {shown !== undefined && <AuditPanel job={job} version={shown} />}
         </div>

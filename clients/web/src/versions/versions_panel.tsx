@@ -3,6 +3,7 @@ import type { Job, Version } from "@sonichaos/client/gen/sonichaos/jobs/v1/job_p
 import { useState } from "react";
 
 import { jobsOf } from "../api/calls";
+import { useDriftReport } from "../drift/use_drift_report";
 import { durationWords, secondsBetween } from "../job/time_words";
 import { isDeleted, isFinal, isPlayable } from "../job/version_state";
 import { en } from "../messages/en";
@@ -38,7 +39,7 @@ export function VersionsPanel({ job, heard, against, onHear, onCompare, onChange
       <ul className={style.list}>
         {[...job.versions].reverse().map((version) => (
           <li key={version.number} className={style.version} data-heard={version.number === heard}>
-            <Summary version={version} />
+            <Summary job={job} version={version} />
             {isPlayable(version) && (
               <div className={style.actions}>
                 <Button
@@ -88,7 +89,13 @@ export function VersionsPanel({ job, heard, against, onHear, onCompare, onChange
   );
 }
 
-function Summary({ version }: { readonly version: Version }) {
+interface SummaryProps {
+  readonly job: Job;
+  readonly version: Version;
+}
+
+function Summary({ job, version }: SummaryProps) {
+  const { report } = useDriftReport(job, version);
   const age = secondsBetween(version.createTime, timestampNow());
   const { baseVersion, rerenderedStem, brief, loudness } = version;
   const name = baseVersion === 0 ? en.take.original : en.take.rerendered(en.take.stems[rerenderedStem], baseVersion);
@@ -96,6 +103,7 @@ function Summary({ version }: { readonly version: Version }) {
     brief?.personaId ?? "",
     brief?.seed === undefined ? "" : `${en.take.seed} ${brief.seed}`,
     loudness?.lufs === undefined ? "" : en.take.lufs(loudness.lufs),
+    report === undefined ? "" : en.rerender.drift.verdicts[report.verdict],
     age === undefined ? "" : en.take.ago(durationWords(age)),
   ];
   return (
