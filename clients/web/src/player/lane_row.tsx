@@ -16,8 +16,8 @@ import { Icon } from "./icons";
 import style from "./lane.module.css";
 import { LaneWaveform } from "./lane_waveform";
 import { LoopShade } from "./loop_shade";
+import type { FileLoudness } from "./manifest_loudness";
 import { Meter } from "./meter";
-import type { FileLoudness } from "./take_audio";
 import type { TimelineView } from "./timeline_view";
 import { type Peaks, usePlayerState } from "./use_player";
 
@@ -30,6 +30,7 @@ interface LaneRowProps {
   readonly view: TimelineView;
   readonly frames: number;
   readonly peaks: Peaks | undefined;
+  readonly fullScale: number;
   readonly loudness: FileLoudness | undefined;
   /** The version in which this stem differs from the other version that is compared. */
   readonly differsIn: number | undefined;
@@ -46,7 +47,7 @@ function factsOf(loudness: FileLoudness | undefined): string {
 }
 
 export function LaneRow(props: LaneRowProps) {
-  const { engine, lane, grid, view, frames, peaks, loudness, differsIn } = props;
+  const { engine, lane, grid, view, frames, peaks, fullScale, loudness } = props;
   const state = usePlayerState(engine);
   const label = en.player.lane[lane];
   const { faderDb } = state.mix.lanes[lane];
@@ -61,16 +62,12 @@ export function LaneRow(props: LaneRowProps) {
         <LaneButtons {...props} />
         <Fader label={en.player.fader(label)} db={faderDb} onChange={(db) => engine.setLane(lane, { faderDb: db })} />
         <Meter engine={engine} name={lane} label={label} />
-        <div className={style.facts}>
-          {[factsOf(loudness), differsIn === undefined ? "" : en.player.changedIn(differsIn)]
-            .filter(Boolean)
-            .join(" · ")}
-        </div>
+        <div className={style.facts}>{factsOf(loudness)}</div>
       </div>
       <SeekArea engine={engine} view={view}>
         <GridLines grid={grid} view={view} />
         <LoopShade engine={engine} view={view} />
-        <LaneWaveform lane={lane} peaks={peaks} seconds={frames / SAMPLE_RATE_HZ} view={view} />
+        <LaneWaveform lane={lane} peaks={peaks} fullScale={fullScale} seconds={frames / SAMPLE_RATE_HZ} view={view} />
         <div className={style.playhead} />
         <LaneNotice engine={engine} lane={lane} />
       </SeekArea>
@@ -78,7 +75,7 @@ export function LaneRow(props: LaneRowProps) {
   );
 }
 
-function LaneButtons({ engine, lane, onDownload }: LaneRowProps) {
+function LaneButtons({ engine, lane, differsIn, onDownload }: LaneRowProps) {
   const { mix, wanted } = usePlayerState(engine);
   const label = en.player.lane[lane];
   const { muted, soloed } = mix.lanes[lane];
@@ -87,6 +84,12 @@ function LaneButtons({ engine, lane, onDownload }: LaneRowProps) {
       <h3 className={style.name}>
         <span className={style.dot} aria-hidden="true" />
         {label}
+        {differsIn !== undefined && (
+          <span className={style.badge} title={en.player.changedIn(differsIn)}>
+            <span className="visually-hidden">{en.player.changedIn(differsIn)}</span>
+            <span aria-hidden="true">{en.player.version(differsIn)}</span>
+          </span>
+        )}
       </h3>
       {lane !== "bounce" && <SoloButton engine={engine} stem={lane} pressed={soloed && wanted.listening === "stems"} />}
       <button

@@ -1,8 +1,9 @@
 // The waveform of one lane. wavesurfer.js draws it from the service's peaks; it neither loads nor plays anything.
 
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useRef } from "react";
 import WaveSurfer from "wavesurfer.js";
 
+import { waveDrawer } from "./draw_wave";
 import type { LaneName } from "./engine/mix";
 import style from "./lane.module.css";
 import type { TimelineView } from "./timeline_view";
@@ -26,19 +27,19 @@ function onSchemeChange(draw: () => void): () => void {
 interface LaneWaveformProps {
   readonly lane: LaneName;
   readonly peaks: Peaks | undefined;
+  /** The sample that is drawn at full height, in every lane alike. */
+  readonly fullScale: number;
   readonly seconds: number;
   readonly view: TimelineView;
 }
 
-export function LaneWaveform({ lane, peaks = FLAT, seconds, view }: LaneWaveformProps) {
+export function LaneWaveform({ lane, peaks = FLAT, fullScale, seconds, view }: LaneWaveformProps) {
   const container = useRef<HTMLDivElement>(null);
-  const [wave, setWave] = useState<WaveSurfer>();
-
   useEffect(() => {
     const element = container.current;
     if (element === null) return;
     const colour = colourOf(element, lane);
-    const created = WaveSurfer.create({
+    const wave = WaveSurfer.create({
       container: element,
       media: document.createElement("audio"),
       height: WAVEFORM_HEIGHT,
@@ -47,42 +48,53 @@ export function LaneWaveform({ lane, peaks = FLAT, seconds, view }: LaneWaveform
       cursorWidth: 0,
       peaks: [peaks.maxima, peaks.minima],
       duration: seconds,
+      renderFunction: waveDrawer(fullScale),
       minPxPerSec: view.get().pixelsPerSecond,
       interact: false,
       hideScrollbar: true,
       autoScroll: false,
       autoCenter: false,
     });
-    created.on("scroll", () => {
-      if (Math.abs(created.getScroll() - view.get().scrollLeft) > 1) view.scrollTo(created.getScroll());
-    });
+    const stopFollowing = followView(wave, view);
     const stopWatching = onSchemeChange(() => {
       const changed = colourOf(element, lane);
-      created.setOptions({ waveColor: changed, progressColor: changed });
+      wave.setOptions({ waveColor: changed, progressColor: changed });
     });
-    setWave(created);
     return () => {
+      stopFollowing();
       stopWatching();
-      created.destroy();
+      wave.destroy();
     };
-  }, [lane, peaks, seconds, view]);
-
-  useEffect(() => {
-    if (wave === undefined) return;
-    let zoomed = view.get().pixelsPerSecond;
-    const follow = () => {
-      const { pixelsPerSecond, scrollLeft } = view.get();
-      if (pixelsPerSecond !== zoomed && wave.getDecodedData() !== null) wave.zoom(pixelsPerSecond);
-      zoomed = pixelsPerSecond;
-      wave.setScroll(scrollLeft);
-    };
-    const stopDrawn = wave.on("redrawcomplete", follow);
-    const stopView = view.subscribe(follow);
-    return () => {
-      stopDrawn();
-      stopView();
-    };
-  }, [wave, view]);
-
+  }, [lane, peaks, fullScale, seconds, view]);
   return <div ref={container} className={style.waveform} aria-hidden="true" />;
+}
+
+/** Keeps a waveform at the zoom and position of the view, and the view at the position to which somebody scrolls the waveform. */
+function followView(wave: WaveSurfer, view: TimelineView): () => void {
+  let zoomed = view.get().pixelsPerSecond;
+  let request = 0;
+  // While it draws, it reports scrolling that nobody did.
+  let drawing = false;
+  const follow = () => {
+    request = 0;
+    if (wave.getDecodedData() === null) return;
+    const { pixelsPerSecond, scrollLeft } = view.get();
+    drawing = true;
+    if (pixelsPerSecond !== zoomed) wave.zoom(pixelsPerSecond);
+    zoomed = pixelsPerSecond;
+    wave.setScroll(scrollLeft);
+    drawing = false;
+  };
+  const followSoon = () => {
+    request ||= requestAnimationFrame(follow);
+  };
+  const onScroll = () => {
+    if (drawing || request !== 0 || Math.abs(wave.getScroll() - view.get().scrollLeft) <= 1) return;
+    view.scrollTo(wave.getScroll());
+  };
+  const stops = [view.subscribe(followSoon), wave.on("redrawcomplete", followSoon), wave.on("scroll", onScroll)];
+  return () => {
+    cancelAnimationFrame(request);
+    for (const stop of stops) stop();
+  };
 }

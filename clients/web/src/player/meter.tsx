@@ -1,7 +1,8 @@
 import { useRef, useState } from "react";
 
 import { en } from "../messages/en";
-import { METER_FLOOR_DB, type MeterName } from "./engine/meters";
+import type { MeterName } from "./engine/meters";
+import { METER_FLOOR_DB } from "./engine/peak_hold";
 import type { PlayerEngine } from "./engine/player_engine";
 import { formatDecibels } from "./format";
 import style from "./meter.module.css";

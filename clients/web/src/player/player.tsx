@@ -1,7 +1,7 @@
 // The player of a take: one clock for all files, lanes under one ruler, two versions at the same position.
 
 import type { Job } from "@sonichaos/client/gen/sonichaos/jobs/v1/job_pb.js";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 
 import { en } from "../messages/en";
 import { Button } from "../ui/button";
@@ -11,6 +11,7 @@ import { LANES, type LaneName } from "./engine/mix";
 import type { PlayerEngine } from "./engine/player_engine";
 import type { Take } from "./engine/player_state";
 import { Fader } from "./fader";
+import { HearBar } from "./hear_bar";
 import { Icon } from "./icons";
 import { LaneRow } from "./lane_row";
 import { Meter } from "./meter";
@@ -22,8 +23,8 @@ import { MAX_PLAYABLE_SECONDS } from "./take_audio";
 import { TimelineView } from "./timeline_view";
 import { Transport } from "./transport";
 import { useFrame } from "./use_frame";
-import { useEngine, useJobRef, useLoudness, usePeaks, usePlayerState, useTakeAudio } from "./use_player";
-import { VersionsBar } from "./versions_bar";
+import { highestPeak, useEngine, useJobRef, useLoudness, usePeaks, usePlayerState, useTakeAudio } from "./use_player";
+
 import { useZoomGestures } from "./zoom";
 
 interface PlayerProps {
@@ -48,9 +49,9 @@ export function Player({ job, version, against, onDownload }: PlayerProps) {
       {played !== undefined && (
         <div className={style.player}>
           <Transport engine={engine} take={played} />
-          <VersionsBar engine={engine} take={played} />
+          <HearBar engine={engine} take={played} />
           <Timeline engine={engine} take={played} job={job} view={view} onDownload={onDownload} />
-          <MasterRow engine={engine} view={view} />
+          <MasterRow engine={engine} />
         </div>
       )}
       {tooLong && <p className="muted">{en.player.tooLong(MAX_PLAYABLE_SECONDS / 60)}</p>}
@@ -76,6 +77,7 @@ function Timeline({ engine, take, job, view, onDownload }: TimelineProps) {
   const ref = useJobRef(job);
   const peaks = usePeaks(ref, take);
   const loudness = useLoudness(ref, shown.version, shown.files.drums !== undefined);
+  const fullScale = useMemo(() => highestPeak(peaks), [peaks]);
   useZoomGestures(area, view);
 
   useEffect(() => {
@@ -111,6 +113,7 @@ function Timeline({ engine, take, job, view, onDownload }: TimelineProps) {
           grid={take.grid}
           view={view}
           frames={take.frames}
+          fullScale={fullScale}
           peaks={peaks.get(shown.files[lane]?.sha256 ?? "")}
           loudness={loudness[lane]}
           differsIn={differingVersion(take, lane)}
@@ -157,7 +160,6 @@ function ZoomButtons({ view }: ZoomButtonsProps) {
 
 interface MasterRowProps {
   readonly engine: PlayerEngine;
-  readonly view: TimelineView;
 }
 
 function MasterRow({ engine }: MasterRowProps) {

@@ -10,6 +10,7 @@ import type { WavSource } from "./engine/load_wav";
 import { type LaneName, STEMS } from "./engine/mix";
 import type { SideFiles, Take } from "./engine/player_state";
 import { TempoGrid } from "./engine/tempo_grid";
+import { type FileLoudness, loudnessOfManifest } from "./manifest_loudness";
 
 /** Five files of this length take 1 GB decoded. Longer recordings are for download. */
 export const MAX_PLAYABLE_SECONDS = 600;
@@ -91,12 +92,6 @@ export function takeKey(take: Take | undefined): string {
   return JSON.stringify([take.frames, take.main.version, take.against?.version, files]);
 }
 
-/** Loudness of one file. Not set for silence. */
-export interface FileLoudness {
-  readonly lufs: number | undefined;
-  readonly truePeakDbtp: number | undefined;
-}
-
 /** Loudness of the files of a version, from its manifest. */
 export async function fetchLoudness(
   job: JobRef,
@@ -105,26 +100,4 @@ export async function fetchLoudness(
 ): Promise<Partial<Record<LaneName, FileLoudness>>> {
   const response = await fetchFile(job, version, FileKind.MANIFEST, {}, signal);
   return loudnessOfManifest(await response.json());
-}
-
-/** Loudness in a manifest: in `bounce`, and for each stem in `stems.files`. */
-export function loudnessOfManifest(manifest: unknown): Partial<Record<LaneName, FileLoudness>> {
-  const found: Partial<Record<LaneName, FileLoudness>> = { bounce: loudnessOf(fieldOf(manifest, "bounce")) };
-  const files = fieldOf(fieldOf(manifest, "stems"), "files");
-  for (const stem of STEMS) found[stem] = loudnessOf(fieldOf(files, stem));
-  return found;
-}
-
-function loudnessOf(facts: unknown): FileLoudness {
-  return { lufs: numberOf(fieldOf(facts, "lufs")), truePeakDbtp: numberOf(fieldOf(facts, "truePeakDbtp")) };
-}
-
-function fieldOf(value: unknown, name: string): unknown {
-  return typeof value === "object" && value !== null
-    ? Object.entries(value).find(([key]) => key === name)?.[1]
-    : undefined;
-}
-
-function numberOf(value: unknown): number | undefined {
-  return typeof value === "number" ? value : undefined;
 }

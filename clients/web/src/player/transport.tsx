@@ -65,8 +65,9 @@ export function Transport({ engine, take }: TransportProps) {
           {en.player.click}
         </Button>
       </div>
-      {take.main.files.drums !== undefined && <ListenSwitch engine={engine} />}
-      <ShortcutHelp />
+      <div className={style.end}>
+        <ShortcutHelp />
+      </div>
     </fieldset>
   );
 }
@@ -120,26 +121,8 @@ function PositionText({ engine, take }: TransportProps) {
       )}
       <div>
         <span ref={time} className={style.big} />
-        <span className={style.unit}>/ {formatTime(take.frames / SAMPLE_RATE_HZ)}</span>
+        <span className={style.unit}>{en.player.ofLength(formatTime(take.frames / SAMPLE_RATE_HZ))}</span>
       </div>
     </div>
-  );
-}
-
-interface ListenSwitchProps {
-  readonly engine: PlayerEngine;
-}
-
-/** The bounce, or the stems in its place. */
-function ListenSwitch({ engine }: ListenSwitchProps) {
-  const { listening } = usePlayerState(engine).wanted;
-  return (
-    <fieldset className={style.segments} aria-label={en.player.hear}>
-      {(["bounce", "stems"] as const).map((one) => (
-        <button key={one} type="button" aria-pressed={listening === one} onClick={() => engine.listenTo(one)}>
-          {en.player[one]}
-        </button>
-      ))}
-    </fieldset>
   );
 }

@@ -7,7 +7,8 @@ import { jobsOf } from "../api/calls";
 import type { LaneName } from "./engine/mix";
 import { PlayerEngine } from "./engine/player_engine";
 import type { Take } from "./engine/player_state";
-import { type FileLoudness, fetchLoudness, type JobRef, takeAudioOf, takeKey } from "./take_audio";
+import type { FileLoudness } from "./manifest_loudness";
+import { fetchLoudness, type JobRef, takeAudioOf, takeKey } from "./take_audio";
 
 /** The peaks of one file: -1 to 1. */
 export interface Peaks {
@@ -67,6 +68,16 @@ export function usePeaks(job: JobRef, take: Take | undefined): ReadonlyMap<strin
     return () => abort.abort();
   }, [job, take]);
   return peaks;
+}
+
+/** The largest sample of all files, so that their waveforms fill the lanes and stay comparable. 1 without peaks. */
+export function highestPeak(peaks: ReadonlyMap<string, Peaks>): number {
+  let highest = 0;
+  for (const { minima, maxima } of peaks.values()) {
+    for (const value of minima) highest = Math.max(highest, -value);
+    for (const value of maxima) highest = Math.max(highest, value);
+  }
+  return highest || 1;
 }
 
 /** Loudness of the files of a version. Nothing until its manifest has come. */

@@ -23,6 +23,8 @@ export interface Beat {
 /** A bar that a change of metre would cut shorter than this is none. */
 const SHORTEST_BAR_S = 0.02;
 const EPSILON_S = 1e-6;
+/** Half a frame: times that were rounded to frames still belong to their line. */
+const HALF_FRAME_S = 1 / 44_100 / 2 + EPSILON_S;
 
 interface Segment {
   readonly start: number;
@@ -111,7 +113,7 @@ export class TempoGrid {
 
   /** Bar, beat and share of the beat at a time, each as musicians count. */
   at(seconds: number): Beat & { readonly share: number } {
-    const index = lastAtOrBefore(this.beats, seconds + EPSILON_S, (one) => one.seconds);
+    const index = lastAtOrBefore(this.beats, seconds + HALF_FRAME_S, (one) => one.seconds);
     const beat = this.beats[index];
     if (beat === undefined) return { seconds: 0, bar: 0, beat: 1, share: 0 };
     const next = this.beats[index + 1]?.seconds ?? this.seconds;

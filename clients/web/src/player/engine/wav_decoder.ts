@@ -120,7 +120,7 @@ export class WavDecoder {
     const whole = Math.floor((bytes.length - at) / BYTES_PER_FRAME);
     this.#decode(bytes, at, whole);
     at += whole * BYTES_PER_FRAME;
-    if (this.#done < this.#frames) {
+    if (this.#partialBytes === 0 && this.#done < this.#frames) {
       this.#partial.set(bytes.subarray(at));
       this.#partialBytes = bytes.length - at;
     }

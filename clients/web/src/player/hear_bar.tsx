@@ -6,13 +6,25 @@ import { formatGain } from "./format";
 import style from "./transport.module.css";
 import { usePlayerState } from "./use_player";
 
-interface VersionsBarProps {
+interface HearBarProps {
   readonly engine: PlayerEngine;
   readonly take: Take;
 }
 
+/** What is heard: the bounce or the stems, of one version or the other. */
+export function HearBar({ engine, take }: HearBarProps) {
+  const hasStems = take.main.files.drums !== undefined;
+  if (!hasStems && take.against === undefined) return null;
+  return (
+    <div className={style.transport}>
+      {hasStems && <ListenSwitch engine={engine} />}
+      <Versions engine={engine} take={take} />
+    </div>
+  );
+}
+
 /** Two versions at the same position, at one loudness. */
-export function VersionsBar({ engine, take }: VersionsBarProps) {
+function Versions({ engine, take }: HearBarProps) {
   const { wanted, loudnessMatched } = usePlayerState(engine);
   const { against } = take;
   if (against === undefined) return null;
@@ -20,7 +32,7 @@ export function VersionsBar({ engine, take }: VersionsBarProps) {
   const gains = engine.matchingDb();
   const turnedDown = SIDES.find((side) => gains[side] < -0.05);
   return (
-    <div className={style.transport}>
+    <>
       <fieldset className={style.segments} aria-label={en.player.versions}>
         {[...SIDES]
           .sort((a, b) => number[a] - number[b])
@@ -45,6 +57,24 @@ export function VersionsBar({ engine, take }: VersionsBarProps) {
             : en.player.matched(number[turnedDown], formatGain(gains[turnedDown]))}
         </span>
       )}
-    </div>
+    </>
+  );
+}
+
+interface ListenSwitchProps {
+  readonly engine: PlayerEngine;
+}
+
+/** The bounce, or the stems in its place. */
+function ListenSwitch({ engine }: ListenSwitchProps) {
+  const { listening } = usePlayerState(engine).wanted;
+  return (
+    <fieldset className={style.segments} aria-label={en.player.hear}>
+      {(["bounce", "stems"] as const).map((one) => (
+        <button key={one} type="button" aria-pressed={listening === one} onClick={() => engine.listenTo(one)}>
+          {en.player[one]}
+        </button>
+      ))}
+    </fieldset>
   );
 }
