@@ -20,7 +20,6 @@ from hostctl.service_log import LogFile, readable
 from hostctl.up_report import Ready, Report, ServiceState, state_in
 from hostctl.web.plan import WebPlan
 from hostctl.web.readiness import Readiness
-from hostctl.web.server import WebServer
 from sonichaos_client import AsyncClient, Credentials, SonichaosError
 from sonichaos_client.options import channel_options
 
@@ -68,9 +67,8 @@ class Supervisor:
         """Start, report readiness, stop on a signal; returns the exit status."""
         stop, kill = _stop_events()
         async with AsyncExitStack() as resources:
-            server = None
             if self.web is not None:
-                server = await resources.enter_async_context(self.web.serving(self._readiness))
+                await resources.enter_async_context(self.web.serving(self._readiness))
                 self.report.on_page(self.web.installation.page_address or "")
             try:
                 status = await self._run_services(stop, kill)
@@ -78,8 +76,8 @@ class Supervisor:
                 for log in self.logs.values():
                     log.flush(_FLUSH_S)
                 self.report.flush()
-            if status != 0 and server is not None:
-                await _show_failure(server, stop)
+            if status != 0 and self.web is not None:
+                await _show_failure(self._readiness, stop)
             return status
 
     async def _run_services(self, stop: asyncio.Event, kill: asyncio.Event) -> int:
@@ -90,12 +88,12 @@ class Supervisor:
         finally:
             await self._stop(kill)
 
-    async def _start(self, name: str, reason: str = "") -> Child:
+    async def _start(self, name: str) -> Child:
         made = self.installation
         environment = made.separation_environment() if name == "separation_service" else made.render_environment()
         child = await Child.start(name, environment, self._on_line(name))
         self._children[name] = child
-        self._on_state(name, ServiceState.LOADING, reason, pid=child.process.pid)
+        self._on_state(name, ServiceState.LOADING, pid=child.process.pid)
         return child
 
     def _on_line(self, name: str) -> Callable[[str], None]:
@@ -149,7 +147,7 @@ class Supervisor:
             self.report.note(reason)
             self._on_state(child.name, ServiceState.RESTARTING, reason, status=status)
             await asyncio.sleep(_RESTART_PAUSE_S)
-            child = await self._start(child.name, reason)
+            child = await self._start(child.name)
 
     def _report_exit(self, child: Child, status: int, *, was_ready: bool) -> int:
         """Report that a service ended before this process stopped it; returns the exit status, 0 after a drain."""
@@ -204,12 +202,12 @@ class Supervisor:
             self._on_state(child.name, ServiceState.ENDED, status=await child.ended())
 
 
-async def _show_failure(server: WebServer, stop: asyncio.Event) -> None:
+async def _show_failure(readiness: Readiness, stop: asyncio.Event) -> None:
     """Let an open page, which asks every few seconds, learn why there is no service any more."""
-    if server.was_asked:
-        asked, stopped = asyncio.create_task(server.next_readiness()), asyncio.create_task(stop.wait())
-        await asyncio.wait({asked, stopped}, timeout=_SHOW_FAILURE_S, return_when=asyncio.FIRST_COMPLETED)
-        for task in (asked, stopped):
+    if readiness.was_asked:
+        shown, stopped = asyncio.create_task(readiness.failure_shown.wait()), asyncio.create_task(stop.wait())
+        await asyncio.wait({shown, stopped}, timeout=_SHOW_FAILURE_S, return_when=asyncio.FIRST_COMPLETED)
+        for task in (shown, stopped):
             task.cancel()
 
 

@@ -20,9 +20,9 @@ if ((${#missing[@]})); then
 fi
 
 if command -v npm >/dev/null; then
-  make --silent node_modules/.installed clients/typescript/node_modules/.installed
+  make --silent node_modules/.installed clients/{typescript,web}/node_modules/.installed
 else
-  echo "npm is not installed; the tests of buf and of the TypeScript client are skipped and listed at the end" >&2
+  echo "npm is not installed; the tests of buf, of the TypeScript client and of the page are skipped and listed at the end" >&2
 fi
 scripts/fetch_rclone.sh || echo "rclone could not be downloaded; its tests are skipped and listed at the end" >&2
 

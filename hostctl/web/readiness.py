@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ _STAGES = {
 }
 _NAMES = {ServiceState.STOPPING: "stopped", ServiceState.ENDED: "stopped"}
 """For the page. A service that stops takes no new work."""
+_BEFORE_SERVING = (ServiceState.LOADING, ServiceState.WARMING)
 _PATH = re.compile(r"(?<![\w:/])/(?:[^\s/'\",:;]+/)+(?=[^\s/])")
 _MAX_DETAIL = 300
 _ADVICE = "'sonichaos up' shows more lines and the path of the log. Correct the cause, then start it again."
@@ -36,18 +38,21 @@ class _Service:
 
 
 class Readiness:
-    """The states of the services."""
+    """The states of the services. ``failure_shown`` is set once somebody has asked for a failure."""
 
     def __init__(self, services: tuple[str, ...], now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._now = now
         self._release = metadata.version("sonichaos-studio")
+        self.was_asked = False
+        self.failure_shown = asyncio.Event()
         self._services = {name: _Service(state=ServiceState.STARTING, since=now()) for name in services}
 
     def on_state(self, service: str, state: ServiceState, detail: str = "") -> None:
-        """A service has reached a state; ``detail`` is what else the page should show. A failure stays until the end."""
+        """A service has reached a state. ``detail`` is what else the page shows until it serves; a failure stays until the end."""
         known = self._services[service]
         if known.state not in (state, ServiceState.FAILED):
-            self._services[service] = _Service(state=state, since=self._now(), detail=detail)
+            shown = detail or (known.detail if state in _BEFORE_SERVING else "")
+            self._services[service] = _Service(state=state, since=self._now(), detail=shown)
 
     def on_failure(self, service: str, ended: str, last_lines: Sequence[str]) -> None:
         """A service ended by itself. The page shows its last line, without the folders of paths in it."""
@@ -58,6 +63,9 @@ class Readiness:
 
     def as_dict(self) -> dict[str, Any]:
         """For the page."""
+        self.was_asked = True
+        if any(one.state is ServiceState.FAILED for one in self._services.values()):
+            self.failure_shown.set()
         return {
             "release": self._release,
             "services": {

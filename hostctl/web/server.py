@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import ssl
 from collections.abc import Collection
@@ -47,7 +46,6 @@ class WebServer:
         self._headers = security_headers(file_origins)
         self._max_connections, self._header_limit_s = max_connections, header_limit_s
         self._runner: web.ServerRunner | None = None
-        self._asked = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         server = BoundedServer(
@@ -70,16 +68,6 @@ class WebServer:
     async def __aexit__(self, *_: object) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
-
-    @property
-    def was_asked(self) -> bool:
-        """Whether anybody has asked for the readiness since the last `next_readiness`."""
-        return self._asked.is_set()
-
-    async def next_readiness(self) -> None:
-        """Wait until somebody asks for the readiness again."""
-        self._asked.clear()
-        await self._asked.wait()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         response = await self._routed(request)
@@ -105,7 +93,6 @@ class WebServer:
     async def _file(self, request: web.BaseRequest) -> web.Response:
         match request.raw_path.partition("?")[0]:
             case "/readiness.json":
-                self._asked.set()
                 body = json.dumps(self._readiness.as_dict(), ensure_ascii=False)
                 return web.Response(text=body, content_type="application/json", headers={"Cache-Control": "no-store"})
             case "/healthz":
