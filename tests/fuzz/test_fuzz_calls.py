@@ -40,7 +40,7 @@ from servicekit.rpc.server import MAX_MESSAGE_BYTES
 from sonichaos.handoff.v1 import handoff_pb2, handoff_pb2_grpc
 from sonichaos.jobs.v1 import brief_pb2, job_pb2, jobs_service_pb2, jobs_service_pb2_grpc
 from sonichaos.operations.v1 import operations_pb2
-from sonichaos.render.v1 import render_pb2
+from sonichaos.render.v1 import render_pb2, render_pb2_grpc
 from sonichaos.separation.v1 import separation_pb2, separation_pb2_grpc
 from sonichaos.webhooks.v1 import webhooks_pb2
 from tests.support.mutation import READER_SHARE, fuzzed, mutate, mutated_bytes, shuffled
@@ -94,6 +94,14 @@ class Services:
         """A cancelled job."""
         job_id = self.queued_job()
         self._jobs(self.render).CancelJob(jobs_service_pb2.CancelJobRequest(job_id=job_id))
+        return job_id
+
+    def ended_rerender(self) -> str:
+        """A job with a second version, which was cancelled."""
+        job_id, jobs = self.rerendered_job, self._jobs(self.render)
+        if len(jobs.GetJob(jobs_service_pb2.GetJobRequest(job_id=job_id)).job.versions) == 1:
+            render_pb2_grpc.RenderServiceStub(self.render).RerenderStem(*_rerender(self))
+            jobs.CancelJob(jobs_service_pb2.CancelJobRequest(job_id=job_id))
         return job_id
 
     def sometimes_lent(self) -> str:
@@ -281,6 +289,7 @@ CALLS: dict[str, tuple[str, Make]] = {
     "WatchJobs": (JOBS, lambda s: [J.WatchJobsRequest(cursor=s.cursor)]),
     "CancelJob": (JOBS, lambda s: [J.CancelJobRequest(job_id=s.done_job, version=1)]),
     "DeleteJob": (JOBS, lambda s: [J.DeleteJobRequest(job_id=s.ended_job())]),
+    "DeleteVersion": (JOBS, lambda s: [J.DeleteVersionRequest(job_id=s.ended_rerender(), version=2)]),
     "EraseJob": (JOBS, lambda s: [J.EraseJobRequest(job_id=s.ended_job())]),
     "EraseTenant": (OPERATIONS, lambda _: [OP.EraseTenantRequest(tenant="nobody", confirm_tenant="nobody")]),
     "Drain": (OPERATIONS, lambda _: [OP.DrainRequest(timeout=duration_pb2.Duration(seconds=1))]),

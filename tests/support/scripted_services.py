@@ -100,6 +100,14 @@ class Jobs(jobs_service_pb2_grpc.JobsServiceServicer):
         del self.scripted.jobs[request.job_id]
         return jobs_pb.DeleteJobResponse()
 
+    def DeleteVersion(
+        self, request: jobs_pb.DeleteVersionRequest, context: grpc.ServicerContext
+    ) -> jobs_pb.DeleteVersionResponse:
+        self.scripted.receive("DeleteVersion", request, context)
+        job = self.scripted.find(request.job_id, context)
+        job.versions[request.version - 1].delete_time.FromSeconds(1)
+        return jobs_pb.DeleteVersionResponse(job=job)
+
     def EraseJob(self, request: jobs_pb.EraseJobRequest, context: grpc.ServicerContext) -> jobs_pb.EraseJobResponse:
         self.scripted.receive("EraseJob", request, context)
         self.scripted.find(request.job_id, context)

@@ -54,6 +54,32 @@ def test_jobs_get_cancel_delete_sign_url(pair: ScriptedPair, tmp_path: Path) -> 
     assert sonichaos(pair, "get", job_id).exit_code == 2
 
 
+def test_delete_of_a_version_keeps_the_job(pair: ScriptedPair) -> None:
+    """The version is marked in what ``get`` shows; the original is refused before any call."""
+    versions = pair.render.accept("j-two", stems=False).versions
+    versions.add(number=2, state=job_pb2.JOB_STATE_DONE)
+    result = sonichaos(pair, "delete", "j-two", "--version", "2")
+    assert (result.exit_code, result.stdout) == (0, "j-two v2: deleted\n")
+    as_json = sonichaos(pair, "delete", "j-two", "--version", "2", "--json")
+    assert lines(as_json) == [{"jobId": "j-two", "version": 2, "deleted": True}]
+    shown = sonichaos(pair, "get", "j-two").stdout
+    assert "j-two v2: done, deleted 1970-01-01 00:00:01 UTC" in shown
+    assert shown.count("deleted") == 1
+    refused = sonichaos(pair, "delete", "j-two", "--version", "1")
+    assert refused.exit_code == 2
+    assert len(pair.render.requests("DeleteVersion")) == 2
+
+
+def test_retry_passes_over_versions_that_cannot_run_again(pair: ScriptedPair) -> None:
+    """A failed version that was deleted, and one whose base version was."""
+    versions = pair.render.accept("j-four", stems=False).versions
+    for number, base in ((2, 1), (3, 1), (4, 3)):
+        versions.add(number=number, base_version=base, state=job_pb2.JOB_STATE_FAILED)
+    versions[2].delete_time.FromSeconds(1)
+    assert sonichaos(pair, "retry", "j-four", "--detach").exit_code == 0
+    assert [request.version for request in pair.render.requests("RetryVersion")] == [2]
+
+
 def test_an_empty_list_of_jobs_says_so(pair: ScriptedPair) -> None:
     """On stderr: how to create a job, or that the options match none; stdout stays empty."""
     for typed, said in (

@@ -117,6 +117,20 @@ def test_a_handle_yields_the_events_of_its_version_only(pair: ScriptedPair, clie
     assert [event.sequence for event in client.watch(job.job_id)] == [1, 2, 3, 4, 5, 6, 7]
 
 
+def test_a_handle_deletes_its_version(pair: ScriptedPair, client: Any) -> None:
+    """The job comes back with that version marked; by the job's id, the version is named."""
+    versions = pair.render.accept("j-two", stems=False).versions
+    versions.add(number=2, state=job_pb2.JOB_STATE_DONE)
+    versions.add(number=3, state=job_pb2.JOB_STATE_DONE)
+    job = client.job("j-two", version=2)
+    assert job.delete_version().target is job.target
+    marked = client.delete_version("j-two", 3)
+    assert [version.HasField("delete_time") for version in job.message.versions] == [False, True, False]
+    assert [version.HasField("delete_time") for version in marked.versions] == [False, True, True]
+    asked = jobs_service_pb2.DeleteVersionRequest
+    assert pair.render.requests("DeleteVersion") == [asked(job_id="j-two", version=2), asked(job_id="j-two", version=3)]
+
+
 def test_a_handle_calls_the_owner_only(pair: ScriptedPair, client: Any, tmp_path: Path) -> None:
     """The job's message names its service, so that the other one is not asked."""
     wav = tmp_path / "a.wav"

@@ -178,6 +178,32 @@ def test_an_upload_is_separated_and_rerendered(fake: FakeSonichaos, client: Clie
     assert message.brief.file_name == "song.wav"
 
 
+def test_a_deleted_version_leaves_the_others_whole(fake: FakeSonichaos, client: Client, tmp_path: Path) -> None:
+    """It cannot be deleted while a version is made from it; afterwards what needs its files is refused, and its URL is gone."""
+    job = client.create_render(**BRIEF, stems=True)
+    fake.skip(10)
+    second = job.rerender("vocals", seed=2)
+    fake.skip(10)
+    third = second.rerender("bass", seed=3)
+    with pytest.raises(FailedPreconditionError, match="it is made from version 2; cancel it or wait until it ends"):
+        second.delete_version()
+    fake.skip(10)
+    url = second.signed_url().url
+    assert second.refresh().delete_version().message == client.delete_version(job.job_id, 2)
+    assert second.message.versions[1].HasField("delete_time")
+    assert fetch(url).status == 404
+    with pytest.raises(NotFoundError, match="its files were deleted"):
+        second.signed_url()
+    for refused in (second.add_stems, second.retry, lambda: second.rerender("vocals", seed=4)):
+        with pytest.raises(FailedPreconditionError):
+            refused()
+    for handle, missing in ((second, "the files of version 2"), (third, "the ZIP of version 2")):
+        with pytest.raises(FailedPreconditionError, match=f"a replay needs {missing}, which was deleted"):
+            client.replay(job.job_id, version=handle.version)
+    assert [verify_zip(handle.download(tmp_path).path).failures for handle in (job, third)] == [(), ()]
+    assert job.rerender("vocals", seed=5).version == 4
+
+
 def _recording() -> bytes:
     samples = (np.random.default_rng(3).uniform(-0.9, 0.9, (44100, 2)) * 32767).astype("<i2")
     file = io.BytesIO()

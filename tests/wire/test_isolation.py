@@ -61,6 +61,7 @@ FIELDS: dict[str, Kind | None] = {
     "WatchJobRequest.job_id": Kind.JOB,
     "CancelJobRequest.job_id": Kind.JOB,
     "DeleteJobRequest.job_id": Kind.JOB,
+    "DeleteVersionRequest.job_id": Kind.JOB,
     "EraseJobRequest.job_id": Kind.JOB,
     "AddStemsRequest.job_id": Kind.JOB,
     "RetryVersionRequest.job_id": Kind.JOB,
@@ -170,6 +171,8 @@ class Attempts:
         """How the caller's calls with a name end, and the statements that refused ones send; one call for each version."""
         shown = name if isinstance(name, str) else name[1]
         versions = (0, 1) if "version" in rpc.method.input_type.fields_by_name else (0,)
+        if rpc.method.name == "DeleteVersion":
+            versions = (2,)  # it refuses lower numbers before it looks at the job
         found = []
         for version in versions:
             requests = [type(message).FromString(message.SerializeToString()) for message in own_request(rpc, caller)]

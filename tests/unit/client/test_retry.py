@@ -69,7 +69,7 @@ def test_a_policy_that_cannot_be_followed_is_rejected(values: dict[str, Any], me
 
 
 def test_grpc_repeats_what_reads_or_has_a_request_id() -> None:
-    """The service config has the policy's waits, and no method that changes a job."""
+    """The service config has the policy's waits, and no method whose second answer would be another."""
     (entry,) = service_config(POLICY)["methodConfig"]
     assert entry["retryPolicy"] == {
         "maxAttempts": 5,
@@ -79,7 +79,7 @@ def test_grpc_repeats_what_reads_or_has_a_request_id() -> None:
         "retryableStatusCodes": ["UNAVAILABLE"],
     }
     named = {one["method"] for one in entry["name"]}
-    assert {"GetJob", "CreateRender", "RerenderStem"} <= named
+    assert {"GetJob", "CreateRender", "RerenderStem", "DeleteVersion"} <= named
     assert not named & {"CancelJob", "DeleteJob", "EraseJob", "AddStems", "RetryVersion", "CreatePersona", "Drain"}
     assert service_config(RetryPolicy(max_attempts=1)) == {}
 

@@ -165,6 +165,13 @@ class Client:
         """Delete a finished job and its files. Its audit rows stay."""
         self._calls.run(jobs.delete(job, self._options))
 
+    def delete_version(self, job: JobLike, version: int) -> job_pb2.Job:
+        """Delete the files of a re-rendered version, 2 or more, that has ended. It stays listed, with its ``delete_time``.
+
+        What is made from it later stays. Its number is never used again and its audit rows stay. Can be repeated.
+        """
+        return self._calls.run(jobs.delete_version(job, version, self._options))
+
     def erase(self, job: JobLike) -> erasure_pb2.ErasureReport:
         """Erase a finished or deleted job for good: files, rows, and the texts beside its audit rows. Says what remains and why."""
         return self._calls.run(jobs.erase(job, self._options))

@@ -95,6 +95,11 @@ class JobHandle(JobReference):
         """Delete the job, all of its versions and their files. Its audit rows stay."""
         self._client.delete(self)
 
+    def delete_version(self) -> Self:
+        """Delete the files of the version, 2 or more, after it has ended. It stays listed, with its ``delete_time``."""
+        self._message = self._client.delete_version(self, self.version)
+        return self
+
     def erase(self) -> erasure_pb2.ErasureReport:
         """Erase the job for good: files, rows, and the texts beside its audit rows. Says what remains and why."""
         return self._client.erase(self)
@@ -174,6 +179,11 @@ class AsyncJobHandle(JobReference):
     async def delete(self) -> None:
         """Delete the job, all of its versions and their files. Its audit rows stay."""
         await self._client.delete(self)
+
+    async def delete_version(self) -> Self:
+        """Delete the files of the version, 2 or more, after it has ended. It stays listed, with its ``delete_time``."""
+        self._message = await self._client.delete_version(self, self.version)
+        return self
 
     async def erase(self) -> erasure_pb2.ErasureReport:
         """Erase the job for good: files, rows, and the texts beside its audit rows. Says what remains and why."""

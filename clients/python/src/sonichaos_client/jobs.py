@@ -69,6 +69,12 @@ def delete(job: JobLike, options: CallOptions) -> Operation[None]:
     yield from call_owner(job, rpcs.DELETE_JOB, pb.DeleteJobRequest(job_id=id_of(job)), options)
 
 
+def delete_version(job: JobLike, version: int, options: CallOptions) -> Operation[job_pb2.Job]:
+    """Delete the files of one re-rendered version."""
+    request = pb.DeleteVersionRequest(job_id=id_of(job), version=version)
+    return (yield from call_owner(job, rpcs.DELETE_VERSION, request, options)).job
+
+
 def erase(job: JobLike, options: CallOptions) -> Operation[erasure_pb2.ErasureReport]:
     """Erase a finished or deleted job."""
     return (yield from call_owner(job, rpcs.ERASE_JOB, pb.EraseJobRequest(job_id=id_of(job)), options)).report

@@ -110,11 +110,12 @@ REPEATABLE: tuple[Rpc[Any, Any], ...] = (
     REPLAY_TAKE,
     GET_RENDER_MODEL,
     GET_SEPARATION_MODEL,
+    DELETE_VERSION,
     ERASE_TENANT,
     CREATE_WEBHOOK,
     LIST_WEBHOOKS,
     LIST_WEBHOOK_DELIVERIES,
 )
 """Unary methods that can be repeated without knowing whether the first call took effect: they read, have a request id, or end in
-the same state. Cancel, delete, stems and the like are not among them: the second answer would be an error, or about another
-version."""
+the same state. Cancel, delete of a job, stems and the like are not among them: the second answer would be an error, or about
+another version."""

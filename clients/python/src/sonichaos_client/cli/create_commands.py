@@ -237,8 +237,13 @@ def retry(session: Session, *, job_id: str, version: int | None, priority: int, 
 
 
 def _newest_failed(job: job_pb2.Job) -> int:
-    """The newest failed version; if none failed, the newest, which the service rejects."""
-    numbers = [one.number for one in job.versions if JobState(one.state) is JobState.FAILED]
+    """The newest failed version that can run again; if there is none, the newest, which the service rejects.
+
+    One whose files, or those of its base version, were deleted cannot.
+    """
+    deleted = {one.number for one in job.versions if one.HasField("delete_time")}
+    failed = [one for one in job.versions if JobState(one.state) is JobState.FAILED]
+    numbers = [one.number for one in failed if not deleted & {one.number, one.base_version}]
     return max(numbers, default=job.latest.number)
 
 

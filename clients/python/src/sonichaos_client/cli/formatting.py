@@ -66,7 +66,10 @@ def format_resolved(brief: brief_pb2.ResolvedBrief) -> str:
 
 def format_version(job: job_pb2.Job, version: job_pb2.Version) -> str:
     """A version: state, error, loudness, stored files, and the duration of each stage."""
-    return "\n".join([f"{job.job_id} v{version.number}: {lower(JobState(version.state))}", *_details(version)])
+    state = lower(JobState(version.state))
+    if version.HasField("delete_time"):
+        state += f", deleted {version.delete_time.ToDatetime():%Y-%m-%d %H:%M:%S} UTC"
+    return "\n".join([f"{job.job_id} v{version.number}: {state}", *_details(version)])
 
 
 def format_cancel_result(job: job_pb2.Job, versions: Iterable[job_pb2.Version]) -> str:

@@ -166,13 +166,21 @@ def cancel(session: Session, *, job_id: str, version: int | None) -> None:
 
 @click.command()
 @click.argument("job_id", type=JOB_ID)
+@click.option(
+    "--version",
+    type=IntegerBetween(2, UINT32_MAX),
+    help="Delete only the files of this re-rendered version, 2 or more. It stays listed [default: the job]",
+)
 @connected
-def delete(session: Session, *, job_id: str) -> None:
-    """Delete a finished job and its files. Its audit rows stay."""
+def delete(session: Session, *, job_id: str, version: int | None) -> None:
+    """Delete a finished job, or a version of it, with its files. Audit rows stay."""
     with session.client() as client:
-        client.delete(job_id)
-    session.print_json({"jobId": job_id, "deleted": True})
-    session.print_text(f"{job_id}: deleted")
+        if version is None:
+            client.delete(job_id)
+        else:
+            client.delete_version(job_id, version)
+    session.print_json({"jobId": job_id, **({} if version is None else {"version": version}), "deleted": True})
+    session.print_text(f"{job_id}{'' if version is None else f' v{version}'}: deleted")
 
 
 @click.command("sign-url")

@@ -225,6 +225,7 @@ def _base_version(job: JobRecord, number: int) -> VersionRecord:
         return version.message.state == job_pb2.JOB_STATE_DONE and version.has_stems
 
     version = job.pick(number, [version for version in job.versions if qualifies(version)])
+    job.check_not_deleted(version, "re-render a stem of another version")
     if not qualifies(version):
         advice = "a re-render needs a version that is DONE and has stems; add stems first (AddStems)"
         raise _no_base(job, version, advice)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from google.rpc import error_details_pb2
 
 from sonichaos.jobs.v1 import brief_pb2, erasure_pb2, job_pb2
-from sonichaos_client.testing.fake.records import JobRecord, VersionRecord
-from sonichaos_client.testing.fake.refusals import job_not_found, wrong_state
+from sonichaos_client.testing.fake.records import JobRecord, VersionRecord, timestamp
+from sonichaos_client.testing.fake.refusals import invalid, job_not_found, wrong_state
 from sonichaos_client.testing.fake.requests import Requests
 from sonichaos_client.testing.fake.studio import Studio
 from sonichaos_client.testing.fake.tokens import is_job_id
@@ -57,6 +57,21 @@ class JobChanges:
         self.requests.forget(job_id)
         self.studio.files.remove_job(job_id)
 
+    def delete_version(self, job_id: str, number: int) -> JobRecord:
+        """Delete the files of a re-rendered version."""
+        if number < 2:  # the original
+            advice = "the original is deleted with its job (DeleteJob)"
+            raise invalid("version", f"must be 2 or more, got {number}: {advice}")
+        job = self.studio.records.get(job_id, self.workers.owner)
+        version = job.version(number)
+        if not version.deleted:
+            _check_unneeded(job, version)
+            files = version.message.files
+            self.studio.files.remove([file.key for file in (files.bounce, files.zip, files.manifest) if file.key])
+            files.Clear()
+            version.message.delete_time.CopyFrom(timestamp(self.studio.clock.now()))
+        return job
+
     def erase(self, job_id: str) -> erasure_pb2.ErasureReport:
         """Delete a job, or what is left of a deleted one, and the texts beside its audit rows."""
         counts: Counts = {}
@@ -86,6 +101,7 @@ class JobChanges:
         version = job.pick(number, lacking)
         if not version.ended:
             raise job.wrong_state(version, "wait until it ends, then request its stems")
+        job.check_not_deleted(version, "request the stems of another version")
         if not version.has_bounce:
             raise job.wrong_state(version, "it has no bounce to separate; create a new job")
         if version.has_stems:
@@ -101,9 +117,13 @@ class JobChanges:
         """Queue a failed version again. It no longer expires."""
         job = self.studio.records.get(job_id, self.workers.owner)
         failed = [version for version in job.versions if version.message.state == job_pb2.JOB_STATE_FAILED]
-        version = job.pick(number, failed)
+        version = job.pick(number, [one for one in failed if not (one.deleted or job.lacks_base(one))])
         if version.message.state != job_pb2.JOB_STATE_FAILED:
             raise job.wrong_state(version, "only a failed version is retried")
+        job.check_not_deleted(version, "re-render the stem instead")
+        if job.lacks_base(version):
+            needed = f"the files of version {version.message.base_version}, which it is made from, were deleted"
+            raise job.wrong_state(version, f"{needed}; re-render a stem of another version")
         if "DRIFT_EXCEEDED" in reasons_of(version):
             advice = "its failure is a measurement that drift reports count; re-render the stem instead"
             raise job.wrong_state(version, advice)
@@ -145,6 +165,17 @@ class JobChanges:
         version.message.brief.ClearField("expire_time")
         version.crashes = 0
         self.workers.enqueue(job, version)
+
+
+def _check_unneeded(job: JobRecord, version: VersionRecord) -> None:
+    """Raise WRONG_STATE where the version, or one that is made from it, has not ended."""
+    if not version.ended:
+        raise job.wrong_state(version, "cancel it and wait until it ends, then delete it")
+    for other in job.versions:
+        if other.message.base_version == version.number and not other.ended:
+            needed = f"it is made from version {version.number}"
+            advice = f"cancel it or wait until it ends, then delete version {version.number}"
+            raise job.wrong_state(other, f"{needed}; {advice}")
 
 
 def erasure_report(

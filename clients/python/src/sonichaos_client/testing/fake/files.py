@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -83,6 +83,11 @@ class FileStore:
     def get(self, key: str) -> StoredContent | None:
         """A file; None if there is none."""
         return self._files.get(key)
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Remove files."""
+        for key in keys:
+            self._files.pop(key, None)
 
     def remove_job(self, job_id: str) -> int:
         """Remove the files of a job; returns how many there were."""

@@ -148,7 +148,8 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
     async def DeleteVersion(
         self, request: jobs_service_pb2.DeleteVersionRequest, context: Context
     ) -> jobs_service_pb2.DeleteVersionResponse:
-        raise NotImplementedError
+        job = self.changes.delete_version(request.job_id, request.version)
+        return jobs_service_pb2.DeleteVersionResponse(job=job_message(job))
 
     async def EraseJob(
         self, request: jobs_service_pb2.EraseJobRequest, context: Context
@@ -296,7 +297,9 @@ def _version_with(job: JobRecord, number: int, names: tuple[_FileName, ...]) -> 
         return version, name
     missing = "bounce" if "bounce" in names else names[-1]
     advice = "watch the job until it is stored"
-    if missing == "zip":
+    if version.deleted:
+        advice = "its files were deleted (DeleteVersion)"
+    elif missing == "zip":
         advice = "add its stems first (AddStems)"
     elif missing == "midi" and files.HasField("manifest"):
         advice = "its notes are unknown, as are those of uploads and of renderers that play no scores"

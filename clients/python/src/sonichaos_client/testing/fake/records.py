@@ -48,6 +48,11 @@ class VersionRecord:
         return self.message.state in ENDED
 
     @property
+    def deleted(self) -> bool:
+        """Whether its files were deleted."""
+        return self.message.HasField("delete_time")
+
+    @property
     def has_bounce(self) -> bool:
         """Whether the bounce is stored."""
         return self.message.files.HasField("bounce")
@@ -93,6 +98,15 @@ class JobRecord:
         if found is None:
             raise version_not_found(self.job_id, number)
         return found
+
+    def lacks_base(self, version: VersionRecord) -> bool:
+        """Whether the files of the version that it was made from were deleted."""
+        return any(one.deleted for one in self.versions if one.number == version.message.base_version)
+
+    def check_not_deleted(self, version: VersionRecord, advice: str) -> None:
+        """Raise WRONG_STATE for a version whose files were deleted."""
+        if version.deleted:
+            raise self.wrong_state(version, f"its files were deleted; {advice}")
 
     def pick(self, number: int, qualifying: Sequence[VersionRecord]) -> VersionRecord:
         """The version of that number; for 0 the newest that qualifies or, where none does, the newest of all."""

@@ -172,7 +172,12 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
         self, request: render_pb2.ReplayTakeRequest, context: Context
     ) -> render_pb2.ReplayTakeResponse:
         job = self.admission.studio.records.get(request.job_id)
-        version = job.pick(request.version, [version for version in job.versions if version.message.audit_digests])
+        having = [one for one in job.versions if one.message.audit_digests and not one.deleted]
+        version = job.pick(request.version, having)
+        if version.deleted:
+            raise _input_missing(f"the files of version {version.number}, which was deleted")
+        if job.lacks_base(version):
+            raise _input_missing(f"the ZIP of version {version.message.base_version}, which was deleted")
         if not version.message.audit_digests:
             raise _no_audit_row(job, version)
         if job.is_upload and version.number == 1:
