@@ -1,7 +1,9 @@
 import { useState } from "react";
 
+import { saveBytes } from "../download/save";
 import { en } from "../messages/en";
 import { Button } from "../ui/button";
+import { CopyButton } from "../ui/copy_button";
 import { Field } from "../ui/field";
 import { useBriefForm } from "./brief_form";
 import { briefToJson, draftFromJson, MAX_JSON_CHARACTERS } from "./brief_json";
@@ -12,37 +14,20 @@ import style from "./section.module.css";
 const { json } = en.brief;
 const FILE_NAME = "brief.json";
 
-function download(text: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type: "application/json" }));
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = FILE_NAME;
-  link.click();
-  URL.revokeObjectURL(url);
-}
-
 function Output() {
   const { draft, limits } = useBriefForm();
-  const [copied, setCopied] = useState("");
   const { brief, problems } = briefOfDraft(draft, limits);
   const text = briefToJson(brief);
-  const copy = async (): Promise<void> => {
-    try {
-      await navigator.clipboard.writeText(text);
-      setCopied(json.copied);
-    } catch {
-      setCopied(json.copyFailed);
-    }
-  };
   return (
     <div className={style.stack}>
       <Field id="json-output" label={json.text} hint={problems.size > 0 ? json.incomplete : json.hint}>
         {(aria) => <textarea {...aria} className={style.code} readOnly rows={8} value={text} />}
       </Field>
       <div className={style.buttons}>
-        <Button onClick={() => void copy()}>{json.copy}</Button>
-        <Button onClick={() => download(text)}>{json.download}</Button>
-        <span role="status">{copied}</span>
+        <CopyButton text={text} label={json.copy} />
+        <Button onClick={() => saveBytes(new TextEncoder().encode(text), FILE_NAME, "application/json")}>
+          {json.download}
+        </Button>
       </div>
     </div>
   );

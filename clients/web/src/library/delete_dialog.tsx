@@ -1,13 +1,11 @@
 import { Code } from "@connectrpc/connect";
 import { callError } from "@sonichaos/client";
 import type { Job } from "@sonichaos/client/gen/sonichaos/jobs/v1/job_pb.js";
-import { useEffect, useRef, useState } from "react";
 
 import { jobsOf } from "../api/calls";
 import { en } from "../messages/en";
-import { Button } from "../ui/button";
-import { CallProblem } from "../ui/call_problem";
-import style from "./delete_dialog.module.css";
+import { ConfirmDialog } from "../ui/confirm_dialog";
+import { useCall } from "../ui/use_call";
 import { titleOf } from "./job_words";
 
 interface DeleteDialogProps {
@@ -19,39 +17,28 @@ interface DeleteDialogProps {
 
 /** Asks before a job is deleted, and deletes it. */
 export function DeleteDialog({ job, onClose, onDeleted }: DeleteDialogProps) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  const [deleting, setDeleting] = useState(false);
-  const [problem, setProblem] = useState<unknown>();
-  useEffect(() => dialog.current?.showModal(), []);
-
-  const confirm = async (): Promise<void> => {
-    setDeleting(true);
-    setProblem(undefined);
-    try {
-      await jobsOf(job).deleteJob({ jobId: job.jobId });
-      onDeleted();
-    } catch (thrown) {
-      if (callError(thrown).code === Code.NotFound) {
-        onDeleted(); // by somebody else
-        return;
+  const call = useCall();
+  const confirm = (): void =>
+    call.start(async () => {
+      try {
+        await jobsOf(job).deleteJob({ jobId: job.jobId });
+      } catch (thrown) {
+        // Deleted by somebody else, or by an attempt whose answer was lost.
+        if (callError(thrown).code !== Code.NotFound) throw thrown;
       }
-      setProblem(thrown);
-      setDeleting(false);
-    }
-  };
-
+      onDeleted();
+    });
   return (
-    <dialog ref={dialog} className={style.dialog} aria-labelledby="delete-title" onClose={onClose}>
-      <h2 id="delete-title">{en.library.dialogTitle}</h2>
-      <p className={style.text}>{en.library.dialogText(titleOf(job))}</p>
-      <p>{en.library.dialogBackup}</p>
-      {problem !== undefined && <CallProblem thrown={problem} />}
-      <div className={style.buttons}>
-        <Button onClick={() => dialog.current?.close()}>{en.library.cancel}</Button>
-        <Button look="danger" disabled={deleting} onClick={() => void confirm()}>
-          {deleting ? en.library.removing : en.library.confirm}
-        </Button>
-      </div>
-    </dialog>
+    <ConfirmDialog
+      title={en.library.dialogTitle}
+      confirm={call.busy ? en.library.removing : en.library.remove}
+      cancel={en.library.keep}
+      busy={call.busy}
+      problem={call.problem}
+      onConfirm={confirm}
+      onClose={onClose}
+    >
+      <p>{en.library.dialogText(titleOf(job))}</p>
+    </ConfirmDialog>
   );
 }

@@ -1,15 +1,8 @@
 import { create } from "@bufbuild/protobuf";
-import {
-  EventKind,
-  type Job,
-  JobEventSchema,
-  JobSchema,
-  JobState,
-  ProgressTrack,
-} from "@sonichaos/client/gen/sonichaos/jobs/v1/job_pb.js";
+import { type Job, JobSchema, JobState, ProgressTrack } from "@sonichaos/client/gen/sonichaos/jobs/v1/job_pb.js";
 import { describe, expect, it } from "vitest";
 
-import { doneFraction, isDeletable, latestVersion, withJob, withoutJob, withProgress } from "./job_list";
+import { doneFraction, isDeletable, withJob, withoutJob } from "./job_list";
 
 function job(jobId: string, ...states: readonly JobState[]): Job {
   const versions = states.map((state, index) => ({ number: index + 1, state }));
@@ -45,26 +38,6 @@ describe("a job", () => {
     expect(isDeletable(job("j-1", JobState.DONE, JobState.FAILED, JobState.CANCELLED))).toBe(true);
     expect(isDeletable(job("j-1", JobState.DONE, JobState.QUEUED))).toBe(false);
     expect(isDeletable(job("j-1", JobState.CANCELLING))).toBe(false);
-  });
-
-  it("takes over the progress of the version that an event is about", () => {
-    const before = job("j-1", JobState.DONE, JobState.QUEUED);
-    const event = create(JobEventSchema, {
-      jobId: "j-1",
-      sequence: 12n,
-      version: 2,
-      kind: EventKind.PROGRESS,
-      state: JobState.RUNNING,
-      track: ProgressTrack.RENDER,
-      fraction: 0.5,
-    });
-    const after = withProgress(before, event) ?? before;
-    expect(after.lastSequence).toBe(12n);
-    expect(after.versions.map(({ state }) => state)).toEqual([JobState.DONE, JobState.RUNNING]);
-    expect(latestVersion(after)?.progress).toEqual([event]);
-    const later = { ...event, sequence: 13n, fraction: 0.75 };
-    expect(latestVersion(withProgress(after, later) ?? before)?.progress).toEqual([later]);
-    expect(withProgress(before, { ...event, version: 3 })).toBeUndefined();
   });
 
   it("is half done when a take with stems is rendered", () => {

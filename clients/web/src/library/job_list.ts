@@ -1,17 +1,8 @@
 // The listed jobs as they change: pure functions over a list, newest first.
 
-import {
-  type Job,
-  type JobEvent,
-  JobState,
-  ProgressTrack,
-  type Version,
-} from "@sonichaos/client/gen/sonichaos/jobs/v1/job_pb.js";
+import { type Job, ProgressTrack, type Version } from "@sonichaos/client/gen/sonichaos/jobs/v1/job_pb.js";
 
-/** Whether no work goes on or waits for the version. */
-export function isFinal(state: JobState): boolean {
-  return state === JobState.DONE || state === JobState.FAILED || state === JobState.CANCELLED;
-}
+import { isFinal } from "../job/version_state";
 
 /** The newest version. */
 export function latestVersion(job: Job): Version | undefined {
@@ -20,7 +11,7 @@ export function latestVersion(job: Job): Version | undefined {
 
 /** Whether a job can be deleted: none of its versions is being worked on. */
 export function isDeletable(job: Job): boolean {
-  return job.versions.every(({ state }) => isFinal(state));
+  return job.versions.every(isFinal);
 }
 
 /** Fraction of the version's work that is done, 0 to 1, over both tracks. */
@@ -44,17 +35,4 @@ export function withJob(jobs: readonly Job[], job: Job, hasMore: boolean): reado
 
 export function withoutJob(jobs: readonly Job[], jobId: string): readonly Job[] {
   return jobs.filter((job) => job.jobId !== jobId);
-}
-
-/** The job with a progress event in place of the last one of its track; undefined if it lacks the event's version. */
-export function withProgress(job: Job, event: JobEvent): Job | undefined {
-  const version = job.versions.find(({ number }) => number === event.version);
-  if (version === undefined) return;
-  const others = version.progress.filter(({ track }) => track !== event.track);
-  const changed = { ...version, state: event.state, progress: [...others, event] };
-  return {
-    ...job,
-    lastSequence: event.sequence,
-    versions: job.versions.map((one) => (one.number === event.version ? changed : one)),
-  };
 }

@@ -1,16 +1,19 @@
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { type Job, JobState } from "@sonichaos/client/gen/sonichaos/jobs/v1/job_pb.js";
 
+import { momentWords } from "../job/time_words";
+import { isDeleted, isFinal, isUpload } from "../job/version_state";
 import { en } from "../messages/en";
 import { personaName } from "../personas/persona_name";
 import { hrefOf } from "../routing/route";
 import { Button } from "../ui/button";
 import buttonStyle from "../ui/button.module.css";
 import { Icon } from "../ui/icon";
+import { StateChip } from "../versions/state_chip";
 import { formatFilters, NO_FILTERS } from "./filters";
-import { doneFraction, isDeletable, isFinal, latestVersion } from "./job_list";
+import { doneFraction, isDeletable, latestVersion } from "./job_list";
 import style from "./job_row.module.css";
-import { ageText, dayText, isUpload, retentionText, secondsText, stateText, tempoText, titleOf } from "./job_words";
+import { ageText, retentionText, secondsText, stateText, tempoText, titleOf } from "./job_words";
 
 interface JobRowProps {
   readonly job: Job;
@@ -18,16 +21,9 @@ interface JobRowProps {
   readonly onDelete: () => void;
 }
 
-const LOOKS: Readonly<Partial<Record<JobState, string | undefined>>> = {
-  [JobState.DONE]: style.good,
-  [JobState.FAILED]: style.bad,
-  [JobState.RUNNING]: style.busy,
-  [JobState.CANCELLING]: style.busy,
-};
-
 function factsOf(job: Job): readonly string[] {
   const { brief } = job;
-  const versions = job.versions.filter(({ deleteTime }) => deleteTime === undefined).length;
+  const versions = job.versions.filter((version) => !isDeleted(version)).length;
   return [
     brief?.personaId ? en.library.personaIs(personaName(brief.personaId)) : "",
     brief?.seed === undefined ? "" : en.library.seed(brief.seed),
@@ -46,11 +42,11 @@ function State({ job }: { readonly job: Job }) {
   const percent = latest === undefined ? 0 : Math.floor(100 * doneFraction(latest, isUpload(job)));
   return (
     <div className={style.state}>
-      <span className={`${style.chip} ${LOOKS[state] ?? ""}`}>
-        {stateText(job)}
-        {state === JobState.RUNNING && <span className="numbers"> {en.library.progress(percent)}</span>}
-      </span>
-      {!isFinal(state) && (
+      <StateChip
+        state={state}
+        text={state === JobState.RUNNING ? en.library.progressOfState(stateText(job), percent) : stateText(job)}
+      />
+      {!isFinal({ state }) && (
         <progress className={style.bar} aria-label={en.library.progressOf(titleOf(job))} max={100} value={percent} />
       )}
     </div>
@@ -96,8 +92,8 @@ export function JobRow({ job, now, onDelete }: JobRowProps) {
       </div>
       <State job={job} />
       <p className={style.times}>
-        {created !== undefined && (
-          <time dateTime={created.toISOString()} title={dayText(created)}>
+        {created !== undefined && job.createTime !== undefined && (
+          <time dateTime={created.toISOString()} title={momentWords(job.createTime)}>
             {ageText(created, now)}
           </time>
         )}

@@ -10,12 +10,12 @@ const NOW = new Date("2026-11-29T12:00:00Z");
 
 describe("the title of a job", () => {
   it("is its prompt, or the name of its file", () => {
-    expect(titleOf(create(JobSchema, { brief: { prompt: "slow", seed: 1 } }))).toBe("slow");
+    expect(titleOf(create(JobSchema, { brief: { prompt: "slow", personaId: "p" } }))).toBe("slow");
     expect(titleOf(create(JobSchema, { brief: { fileName: "song.wav" } }))).toBe("song.wav");
   });
 
   it("is there also without either", () => {
-    expect(titleOf(create(JobSchema, { brief: { seed: 1 } }))).not.toBe("");
+    expect(titleOf(create(JobSchema, { brief: { personaId: "p" } }))).not.toBe("");
     expect(titleOf(create(JobSchema, {}))).not.toBe("");
   });
 });
@@ -39,7 +39,7 @@ describe("the age of a job", () => {
 describe("the words of a job", () => {
   it("say until when it is kept, once nothing is being worked on", () => {
     const purgeTime = timestampFromDate(new Date("2026-12-24T18:00:00Z"));
-    expect(retentionText(create(JobSchema, { purgeTime }))).toContain("24 Dec 2026");
+    expect(retentionText(create(JobSchema, { purgeTime }))).toContain("Dec 24, 2026");
     expect(retentionText(create(JobSchema, { versions: [{ state: JobState.DONE }] }))).toBe("Kept until deleted");
     expect(retentionText(create(JobSchema, { versions: [{ state: JobState.RUNNING }] }))).toBe("");
   });
@@ -49,8 +49,8 @@ describe("the words of a job", () => {
       { number: 1, state: JobState.DONE },
       { number: 2, state: JobState.QUEUED, queuePosition: 3 },
     ];
-    expect(stateText(create(JobSchema, { versions, latest: { number: 2 } }))).toBe("v2: waiting, 3 ahead");
-    expect(stateText(create(JobSchema, { versions: versions.slice(0, 1) }))).toBe("done");
+    expect(stateText(create(JobSchema, { versions, latest: { number: 2 } }))).toBe("v2: Waiting, 3 ahead");
+    expect(stateText(create(JobSchema, { versions: versions.slice(0, 1) }))).toBe("Done");
   });
 
   it("say that a tempo changes", () => {

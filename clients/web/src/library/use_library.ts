@@ -7,8 +7,9 @@ import { useCallback, useEffect, useEffectEvent, useRef, useState } from "react"
 
 import { renderJobs, separationJobs } from "../api/calls";
 import { onBearerChange } from "../api/session";
+import { mergeEvent, needsRead } from "../job/merge_event";
 import { formatFilters, isListed, type LibraryFilters, listFields, parseFilters } from "./filters";
-import { isDeletable, withJob, withoutJob, withProgress } from "./job_list";
+import { isDeletable, withJob, withoutJob } from "./job_list";
 import { JobsWatch } from "./jobs_watch";
 import { MergedJobs } from "./merged_jobs";
 
@@ -122,15 +123,11 @@ function useLiveJobs(
       progress.clear();
       for (const event of events) {
         const known = shown().jobs.find(({ jobId }) => jobId === event.jobId);
-        if (known?.versions.some(({ number }) => number === event.version) !== true) stale.add(event.jobId);
+        if (known === undefined || needsRead(known, event)) stale.add(event.jobId);
       }
       if (events.length === 0) return;
       change((listed) =>
-        listed.map((job) =>
-          events
-            .filter(({ jobId, sequence }) => jobId === job.jobId && sequence > job.lastSequence)
-            .reduce((now, event) => withProgress(now, event) ?? now, job),
-        ),
+        listed.map((job) => events.filter(({ jobId }) => jobId === job.jobId).reduce(mergeEvent, job)),
       );
     };
     const readStale = async (jobId: string): Promise<void> => {

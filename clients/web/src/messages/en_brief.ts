@@ -142,8 +142,6 @@ export const brief = {
     hint: "What the form sends, as other clients take it.",
     text: "JSON of this brief",
     copy: "Copy",
-    copied: "Copied.",
-    copyFailed: "The browser does not allow copying. Select the text instead.",
     download: "Download",
     incomplete: "Some fields are not valid yet and are left out.",
     input: "Use another brief",

@@ -11,8 +11,14 @@ const LOOK: Readonly<Partial<Record<JobState, "good" | "bad" | "open">>> = {
   [JobState.CANCELLING]: "open",
 };
 
+interface StateChipProps {
+  readonly state: JobState;
+  /** In place of the word for the state. */
+  readonly text?: string;
+}
+
 /** The state of a version in one word. */
-export function StateChip({ state }: { readonly state: JobState }) {
+export function StateChip({ state, text = en.progress.states[state] }: StateChipProps) {
   const look = LOOK[state] ?? "closed";
-  return <span className={`${style.chip} ${style[look]}`}>{en.progress.states[state]}</span>;
+  return <span className={`${style.chip} ${style[look]}`}>{text}</span>;
 }
