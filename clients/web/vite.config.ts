@@ -15,6 +15,7 @@ export default defineConfig({
   server: {
     host: "127.0.0.1",
     port: 5173,
-    proxy: { "^/(sonichaos\\.|readiness\\.json)": "http://127.0.0.1:50070" },
+    // The server refuses calls of other origins, so they keep the Host header that their Origin belongs to.
+    proxy: { "^/(sonichaos\\.|readiness\\.json)": { target: "http://127.0.0.1:50070", changeOrigin: false } },
   },
 });
