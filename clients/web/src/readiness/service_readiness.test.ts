@@ -51,6 +51,7 @@ describe("the state of a service", () => {
   it("follows from the error where the report is missing or of an earlier moment", () => {
     expect(combine(undefined, refused(Code.Unavailable)).state).toBe("unreachable");
     expect(combine({ ...UNKNOWN, state: "serving" }, refused(Code.Unavailable)).state).toBe("unreachable");
+    expect(combine(undefined, refused(Code.PermissionDenied)).state).toBe("unreachable"); // by a proxy
     expect(combine(undefined, refused(Code.Unavailable, "WARMING")).state).toBe("warming");
     expect(combine(undefined, refused(Code.Unavailable, "DRAINING")).state).toBe("draining");
     expect(combine(undefined, refused(Code.Unauthenticated)).state).toBe("signed-out");
