@@ -1,6 +1,8 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
 
+const SERVER = "http://127.0.0.1:50070";
+
 export default defineConfig({
   plugins: [react()],
   base: "./",
@@ -15,7 +17,7 @@ export default defineConfig({
   server: {
     host: "127.0.0.1",
     port: 5173,
-    // The server refuses calls of other origins, so they keep the Host header that their Origin belongs to.
-    proxy: { "^/(sonichaos\\.|readiness\\.json)": { target: "http://127.0.0.1:50070", changeOrigin: false } },
+    // The server refuses calls of other origins, so they get its own.
+    proxy: { "^/(sonichaos\\.|readiness\\.json)": { target: SERVER, changeOrigin: true, headers: { origin: SERVER } } },
   },
 });
