@@ -73,7 +73,7 @@ docs: .venv/.development ## write the reference pages that come from the code
 site: .venv/.development ## write build/site: docs/ as HTML, as Markdown and with llms.txt
 	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build
 
-dist: .venv/.development ## build wheels and source archives into build/dist; a commit always gives the same bytes
+dist: .venv/.development web ## build wheels and source archives into build/dist; a commit always gives the same bytes
 	.venv/bin/python scripts/build_dists.py
 
 constraints: .venv/.development ## pin the packages of the container images, with hashes

@@ -1,7 +1,8 @@
 """Build the wheels and source archives of both distributions: ``.venv/bin/python scripts/build_dists.py [FOLDER]``.
 
-The same commit gives the same bytes: only tracked files are built, in a folder of their own and with fixed modes; times are those
-of the commit (or ``SOURCE_DATE_EPOCH``); the members of a source archive are sorted and have no owners. Needs no network.
+The same commit gives the same bytes: only tracked files and the built page are packed, in a folder of their own and with fixed
+modes; times are those of the commit (or ``SOURCE_DATE_EPOCH``); the members of a source archive are sorted and have no owners.
+Needs no network. `make web` builds the page before.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PROJECTS = {"client": ROOT / "clients" / "python", "studio": ROOT}
 _OF_STUDIO = ("hostctl", "jobs_service", "render_service", "separation_service", "servicekit", "training")
+_PAGE = Path("hostctl", "web", "page")
 _TOP_LEVEL = ("pyproject.toml", "README.md", "LICENSE", "NOTICE")
 _HOOKS = """
 import os, sys
@@ -39,11 +41,16 @@ def commit_time() -> int:
 
 
 def copy_sources(name: str, folder: Path) -> None:
-    """Copy the tracked files of a distribution."""
+    """Copy the tracked files of a distribution, and the built page into the one that serves it."""
     project = PROJECTS[name]
     wanted = ["."] if name == "client" else [*_TOP_LEVEL, *_OF_STUDIO]
     listed = subprocess.run(["git", "ls-files", "-z", *wanted], cwd=project, capture_output=True, check=True).stdout
-    for path in filter(None, listed.decode().split("\0")):
+    paths = list(filter(None, listed.decode().split("\0")))
+    if name == "studio":
+        if not (ROOT / _PAGE / "index.html").is_file():
+            raise SystemExit("The page is not built: run 'make web', which needs Node.js 20 or newer with npm.")
+        paths += sorted(str(one.relative_to(ROOT)) for one in (ROOT / _PAGE).rglob("*") if one.is_file())
+    for path in paths:
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(project / path, target)

@@ -100,23 +100,27 @@ def start_pings(address: str, job_id: str, seconds: int) -> subprocess.Popen[str
 
 @dataclass(frozen=True)
 class Pages:
-    """The built pages on a server of loopback. A browser lets pages of other servers call loopback only if its user agrees."""
+    """The built pages on a server of loopback. A browser lets pages of other servers call loopback only if its user agrees.
+
+    ``facts`` is the path of the page with facts.
+    """
 
     origin: str
+    facts: str = "/facts/"
 
     def answers(self, address: str, questions: Sequence[Mapping[str, Any]]) -> list[Any]:
         """What a page in Chromium answers to questions of `test/facts.ts`, by gRPC-Web."""
-        return list(self._do("facts", {"ask": {"address": address, "questions": questions}}))
+        return list(self._do(self.facts, {"ask": {"address": address, "questions": questions}}))
 
     def example(self, fields: Mapping[str, str]) -> dict[str, Any]:
         """Fill in and submit the form of the example page: the text of its result, and the number of its players."""
-        return dict(self._do("web", {"fill": fields}))
+        return dict(self._do("/web/", {"fill": fields}))
 
-    def _do(self, folder: str, task: Mapping[str, Any]) -> Any:
+    def _do(self, path: str, task: Mapping[str, Any]) -> Any:
         if not Path(CHROMIUM).exists():
             pytest.skip("needs Debian package chromium")
         require_build()
-        return _printed(_node("test/browser.js", f"{self.origin}/{folder}/", given=task))
+        return _printed(_node("test/browser.js", f"{self.origin}{path}", given=task))
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from hostctl.web.readiness import Readiness
 from hostctl.web.server import WebServer
 from servicekit.access.gatekeeper import LocalTrust
 from tests.support.s3_servers import free_port
+from tests.support.typescript_build import OUT, Pages, require_build
 
 HOST = "127.0.0.1"
 CONTENT_TYPE = "application/grpc-web+proto"
@@ -89,6 +90,14 @@ def bridge_before(render_address: str, separation_address: str, page: Path) -> I
         loop.call_soon_threadsafe(ended.set)
         thread.join()
         loop.close()
+
+
+@contextmanager
+def facts_page(render_address: str, separation_address: str) -> Iterator[Pages]:
+    """The facts of the TypeScript client as the page of such a server, which also takes its calls."""
+    require_build()
+    with bridge_before(render_address, separation_address, OUT / "facts") as address:
+        yield Pages(f"http://{address}", facts="/")
 
 
 def small_page(folder: Path) -> Path:

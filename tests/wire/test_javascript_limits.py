@@ -1,6 +1,7 @@
-"""What a client in JavaScript can rely on with default options: in Node.js, and in Chromium by gRPC-Web through Envoy.
+"""What a client in JavaScript can rely on with default options: in Node.js, and in Chromium by gRPC-Web.
 
-A real JobsService stands for render_service, a scripted one for separation_service. Both clients answer the same questions.
+The browser calls through Envoy, and through the server of `sonichaos up --web`. A real JobsService stands for render_service, a
+scripted one for separation_service. All clients answer the same questions.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tests.support.journal_rows import new_job, open_journal
 from tests.support.scripted_service import ScriptedService
 from tests.support.scripted_services import scripted_pair
 from tests.support.typescript_build import Pages, node_answers, serving_pages
+from tests.support.web_bridge import facts_page
 
 JOBS = 200
 POINTS = 512
@@ -33,11 +35,12 @@ Answers = dict[str, Any]
 
 @dataclass(frozen=True)
 class Upstream:
-    """The services, and Envoy in front of them."""
+    """The services, and in front of them Envoy and the server of the page."""
 
     address: str
     envoy: str
     pages: Pages
+    own_page: Pages
     separation: ScriptedService
     ended_id: str
     waiting_id: str
@@ -59,9 +62,11 @@ class Upstream:
         }
 
     def answers(self, client: str) -> Answers:
-        """The answers of a client: Node.js connects to render_service directly, everything else goes through Envoy."""
+        """The answers of a client: Node.js connects to render_service directly, Chromium calls Envoy or its own page's server."""
         asked = self.questions()
         self.separation.disconnects = [99, 99, 2]
+        if client == "own page":
+            return dict(zip(asked, self.own_page.answers(self.own_page.origin, list(asked.values())), strict=True))
         if client == "chromium":
             return dict(zip(asked, self.pages.answers(f"http://{self.envoy}", list(asked.values())), strict=True))
         found: Answers = {}
@@ -93,7 +98,7 @@ def _ended_job(journal: Journal, wire: Wire) -> str:
 
 @pytest.fixture(scope="module")
 def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstream]:
-    """The services and Envoy."""
+    """The services, Envoy and the page's server."""
     folder = tmp_path_factory.mktemp("upstream")
     points = [
         {"startSeconds": float(index), "bpm": 90 + index / 7, "beatsPerBar": 4, "beatUnit": 4}
@@ -105,6 +110,7 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstream]:
         scripted_pair() as scripted,
         serving_pages() as pages,
         envoy_before(wire.rpc.addresses[0], scripted.separation_address, pages.origin, folder) as envoy,
+        facts_page(wire.rpc.addresses[0], scripted.separation_address) as own_page,
     ):
         ended_id = _ended_job(journal, wire)
         for _ in range(JOBS - 1):
@@ -115,10 +121,10 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstream]:
             separation.accept(job_id, stems=False)
         for event in separation.events[HUGE]:
             event.sequence += BEYOND_DOUBLE
-        yield Upstream(wire.rpc.addresses[0], envoy, pages, separation, ended_id, last.job.job_id)
+        yield Upstream(wire.rpc.addresses[0], envoy, pages, own_page, separation, ended_id, last.job.job_id)
 
 
-@pytest.fixture(scope="module", params=["node", "chromium"])
+@pytest.fixture(scope="module", params=["node", "chromium", "own page"])
 def answers(upstream: Upstream, request: pytest.FixtureRequest) -> Answers:
     """The answers of one client."""
     return upstream.answers(str(request.param))

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.support.built_page import FOLDER as WEB
+from tests.support.built_page import PAGE, require_page
 from tests.support.scripted_services import scripted_pair
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -41,6 +44,7 @@ def build_dists() -> ModuleType:
 @pytest.fixture(scope="module")
 def dists(build_dists: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Path]:
     """All four, by distribution and kind."""
+    require_page()
     out = tmp_path_factory.mktemp("dists")
     return {
         (name, kind): build_dists.build(name, kind, out, SECONDS)
@@ -59,6 +63,39 @@ def test_two_builds_are_identical(build_dists: ModuleType, dists: dict[tuple[str
     for key, path in dists.items():
         assert again[key].name == path.name
         assert hashlib.sha256(again[key].read_bytes()).digest() == hashlib.sha256(path.read_bytes()).digest(), key
+
+
+def test_the_page_is_in_the_full_installation(dists: dict[tuple[str, str], Path]) -> None:
+    """With the licences of the npm packages in it, as it is built; a client alone has none."""
+    built = {
+        f"hostctl/web/page/{path.relative_to(PAGE)}": path.read_bytes() for path in PAGE.rglob("*") if path.is_file()
+    }
+    assert "hostctl/web/page/index.html" in built
+    assert b"Copyright (c) Meta Platforms" in built["hostctl/web/page/LICENSES.md"]
+    with zipfile.ZipFile(dists["studio", "wheel"]) as archive:
+        packed = {name: archive.read(name) for name in archive.namelist() if name.startswith("hostctl/web/page/")}
+    assert packed == built
+    with tarfile.open(dists["studio", "sdist"]) as archive:
+        names = {member.name.partition("/")[2] for member in archive.getmembers()}
+    assert built.keys() <= names
+    with zipfile.ZipFile(dists["client", "wheel"]) as archive:
+        assert not [name for name in archive.namelist() if "hostctl" in name]
+
+
+def test_two_builds_of_the_page_are_identical(dists: dict[tuple[str, str], Path], tmp_path: Path) -> None:
+    """The page's sources alone decide about its bytes."""
+    command = [
+        "node_modules/.bin/vite",
+        "build",
+        "--logLevel",
+        "error",
+        "--emptyOutDir",
+        "--outDir",
+        str(tmp_path / "page"),
+    ]
+    subprocess.run(command, cwd=WEB, check=True, timeout=300)
+    again = {path.relative_to(tmp_path / "page"): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert again == {path.relative_to(PAGE): path.read_bytes() for path in PAGE.rglob("*") if path.is_file()}
 
 
 def metadata_of(wheel: Path, name: str) -> str:
