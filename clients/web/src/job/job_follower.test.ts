@@ -175,4 +175,26 @@ describe("following a job", () => {
     stop();
     expect(watched).toEqual([2]);
   });
+
+  it("holds no stream while the page is hidden, and goes on after the last event when it is seen again", async () => {
+    const streams: { readonly afterSequence: bigint; readonly signal: AbortSignal }[] = [];
+    const jobs = serve({
+      getJob: () => RUNNING,
+      async *watchJob({ afterSequence }, { signal }) {
+        streams.push({ afterSequence, signal });
+        yield { event: event(afterSequence + 1n, EventKind.PROGRESS) };
+        await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      },
+    });
+    const follower = new JobFollower(JOB_ID, [jobs]);
+    const stop = follower.subscribe(() => undefined);
+    await followUntil(follower, ({ job }) => job?.lastSequence === 2n);
+    follower.setHidden(true);
+    await expect.poll(() => streams.map(({ signal }) => signal.aborted)).toEqual([true]);
+    expect(follower.snapshot()).toMatchObject({ connected: true, problem: undefined });
+    follower.setHidden(false);
+    await followUntil(follower, ({ job }) => job?.lastSequence === 3n);
+    stop();
+    expect(streams.map(({ afterSequence }) => afterSequence)).toEqual([1n, 2n]);
+  });
 });

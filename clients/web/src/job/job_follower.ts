@@ -27,6 +27,7 @@ const READ_TIMEOUT_MS = 15_000;
 const QUEUE_POLL_MS = 2000;
 const INITIAL_BACKOFF_MS = 500;
 const MAX_BACKOFF_MS = 8000;
+const HIDDEN_POLL_MS = 5000;
 const UNWATCHED: JobSnapshot = { job: undefined, problem: undefined, connected: true, absent: undefined };
 
 /** `services`: JobsService of each service that may own the job, in the order in which they are asked. */
@@ -41,6 +42,8 @@ export class JobFollower {
   /** Events since the job was last read: an answer may be older than they are. */
   private recent: JobEvent[] = [];
   private owner: Jobs | undefined;
+  private visibility: DocumentVisibilityState = "visible";
+  private watching: AbortController | undefined;
 
   constructor(
     private readonly jobId: string,
@@ -64,6 +67,18 @@ export class JobFollower {
     else this.readSoon();
   };
 
+  /**
+   * Says whether the page can be seen. A hidden page asks for the job now and then and holds no stream: by HTTP/1.1 a browser has six
+   * connections to a server, for all tabs.
+   */
+  readonly setHidden = (hidden: boolean): void => {
+    const visibility = hidden ? "hidden" : "visible";
+    if (this.visibility === visibility) return;
+    this.visibility = visibility;
+    if (hidden) this.watching?.abort();
+    else this.refresh();
+  };
+
   private start(): void {
     this.stopping = new AbortController();
     this.follow(this.stopping.signal).catch((thrown: unknown) => this.change({ problem: thrown, connected: false }));
@@ -82,6 +97,7 @@ export class JobFollower {
         const job = await this.read(signal);
         failures = 0;
         if (job === undefined || openVersion(job) === undefined) await this.pause(signal);
+        else if (this.visibility === "hidden") await this.pause(signal, HIDDEN_POLL_MS);
         else await this.watch(job, signal);
       } catch (thrown) {
         if (signal.aborted) return;
@@ -116,25 +132,30 @@ export class JobFollower {
     return undefined;
   }
 
-  /** Merges events until the newest open version ends. */
+  /** Merges events until the newest open version ends, or the page is hidden. */
   private async watch(job: Job, signal: AbortSignal): Promise<void> {
     const version = openVersion(job)?.number ?? 0;
     const jobs = this.owner;
     if (jobs === undefined) return;
     const poll = setInterval(() => this.pollQueue(), QUEUE_POLL_MS);
+    const watching = new AbortController();
+    this.watching = watching;
     try {
       const options = {
         version,
         afterSequence: job.lastSequence,
         maxRetries: Number.POSITIVE_INFINITY,
-        signal,
+        signal: AbortSignal.any([signal, watching.signal]),
         onDisconnect: () => {
           this.change({ connected: false });
           this.readSoon();
         },
       };
       for await (const event of watchJob(jobs, this.jobId, options)) this.merge(event);
+    } catch (thrown) {
+      if (signal.aborted || !watching.signal.aborted) throw thrown;
     } finally {
+      this.watching = undefined;
       clearInterval(poll);
     }
   }

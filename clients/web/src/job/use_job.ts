@@ -18,8 +18,10 @@ export function useJob(jobId: string): FollowedJob {
   useEffect(() => {
     // What changed while nobody looked, such as a re-render or a deletion from another tab.
     const onVisible = (): void => {
-      if (document.visibilityState === "visible") follower.refresh();
+      follower.setHidden(document.hidden);
+      if (!document.hidden) follower.refresh();
     };
+    follower.setHidden(document.hidden);
     document.addEventListener("visibilitychange", onVisible);
     addEventListener("online", follower.refresh);
     const stopListening = onBearerChange(follower.refresh);
