@@ -1,5 +1,8 @@
 // How a waveform looks: one column for each pixel of the display, from the lowest to the highest sample.
 
+/** In CSS pixels. It is in the style element of wavesurfer.js, which hostctl/web/guard.py allows by its digest: change both together. */
+export const WAVEFORM_HEIGHT = 72;
+
 /** The lowest and highest of the points that a column covers; at least one point. */
 export function columnOf(
   points: { readonly minima: ArrayLike<number>; readonly maxima: ArrayLike<number> },

@@ -3,14 +3,12 @@
 import { useEffect, useRef } from "react";
 import WaveSurfer from "wavesurfer.js";
 
-import { waveDrawer } from "./draw_wave";
+import { WAVEFORM_HEIGHT, waveDrawer } from "./draw_wave";
 import type { LaneName } from "./engine/mix";
 import style from "./lane.module.css";
 import type { TimelineView } from "./timeline_view";
 import type { Peaks } from "./use_player";
 
-/** Height of a waveform in CSS pixels. It is part of the style element that wavesurfer.js writes, which the page's policy allows by its digest. */
-const WAVEFORM_HEIGHT = 72;
 const FLAT: Peaks = { minima: new Float32Array(4096), maxima: new Float32Array(4096) };
 
 function colourOf(element: Element, lane: LaneName): string {
