@@ -23,7 +23,7 @@ interface ProgressPanelProps {
   readonly version: Version;
   /** False while the connection is lost. */
   readonly connected: boolean;
-  /** Called after a call that changed the job. */
+  /** Called after a call that may have changed the job, or found it gone. */
   readonly onChange: () => void;
 }
 
@@ -37,13 +37,11 @@ export function ProgressPanel({ job, version, connected, onChange }: ProgressPan
   const { number } = version;
   const cancel = (): void =>
     call.start(async () => {
-      await jobsOf(job).cancelJob({ jobId, version: number });
-      onChange();
+      await jobsOf(job).cancelJob({ jobId, version: number }).finally(onChange);
     });
   const retry = (): void =>
     call.start(async () => {
-      await jobsOf(job).retryVersion({ jobId, version: number });
-      onChange();
+      await jobsOf(job).retryVersion({ jobId, version: number }).finally(onChange);
     });
   return (
     <Panel title={number === 1 ? en.progress.title : en.progress.titleOfVersion(number)}>

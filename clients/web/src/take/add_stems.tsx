@@ -21,8 +21,7 @@ export function AddStems({ job, version, onChange }: AddStemsProps) {
   if (!isPlayable(version) || !isFinal(version) || hasStems(version)) return null;
   const add = (): void =>
     call.start(async () => {
-      await jobsOf(job).addStems({ jobId: job.jobId, version: version.number });
-      onChange();
+      await jobsOf(job).addStems({ jobId: job.jobId, version: version.number }).finally(onChange);
     });
   return (
     <Panel title={en.progress.stems}>

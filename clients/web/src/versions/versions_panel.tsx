@@ -30,9 +30,8 @@ export function VersionsPanel({ job, heard, against, onHear, onCompare, onChange
   const call = useCall();
   const confirm = (version: Version): void =>
     call.start(async () => {
-      await jobsOf(job).deleteVersion({ jobId: job.jobId, version: version.number });
+      await jobsOf(job).deleteVersion({ jobId: job.jobId, version: version.number }).finally(onChange);
       setDeleting(undefined);
-      onChange();
     });
   return (
     <Panel title={en.take.versions}>
@@ -47,7 +46,7 @@ export function VersionsPanel({ job, heard, against, onHear, onCompare, onChange
                   aria-label={en.take.hearVersion(version.number)}
                   onClick={() => onHear(version.number)}
                 >
-                  {version.number === heard ? en.take.hearing : en.take.hear}
+                  {en.take.hear}
                 </Button>
                 {version.number !== heard && (
                   <Button
@@ -55,7 +54,7 @@ export function VersionsPanel({ job, heard, against, onHear, onCompare, onChange
                     aria-label={en.take.compareVersion(version.number)}
                     onClick={() => onCompare(version.number === against ? undefined : version.number)}
                   >
-                    {version.number === against ? en.take.comparing : en.take.compare}
+                    {en.take.compare}
                   </Button>
                 )}
                 {version.number > 1 && isFinal(version) && (
