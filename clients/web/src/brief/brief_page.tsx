@@ -136,7 +136,7 @@ export function BriefPage({ fromJobId }: BriefPageProps) {
         onKeyDown={onKeyDown}
       >
         <PromptSection ready={ready} />
-        <PersonaSection list={personas} />
+        <PersonaSection list={personas} ready={ready} />
         <div className={style.settings}>
           <TakeSection />
           <TempoSection />

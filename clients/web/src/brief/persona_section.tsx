@@ -18,10 +18,12 @@ const FILTER_FROM = 13;
 
 interface PersonaSectionProps {
   readonly list: Personas;
+  /** Whether the service answers. */
+  readonly ready: boolean;
 }
 
 /** The personas as cards that play their clips. */
-export function PersonaSection({ list: { personas, problem } }: PersonaSectionProps) {
+export function PersonaSection({ list: { personas, problem }, ready }: PersonaSectionProps) {
   const { draft, problems, change } = useBriefForm();
   const [player] = useState(() => new ClipPlayer());
   const playing = useSyncExternalStore(player.subscribe, player.current);
@@ -38,7 +40,9 @@ export function PersonaSection({ list: { personas, problem } }: PersonaSectionPr
       <div {...attributes} role="radiogroup" aria-label={en.brief.persona} className={style.personas}>
         <FieldNotes id={attributes.id} hint={en.brief.personaHint} problem={wrong} />
         {problem !== undefined && <CallProblem thrown={problem} />}
-        {personas === undefined && problem === undefined && <p className="muted">{en.brief.personasLoading}</p>}
+        {personas === undefined && problem === undefined && (
+          <p className="muted">{ready ? en.brief.personasLoading : en.brief.personasLater}</p>
+        )}
         {personas !== undefined && personas.length >= FILTER_FROM && (
           <Field id="persona-filter" label={en.brief.personaFilter}>
             {(aria) => (

@@ -40,8 +40,12 @@ function Refusal({ wrongFields, others, problem }: Pick<RenderBarProps, "wrongFi
           ))}
         </div>
       )}
-      {problem !== undefined && !isAboutFields && <CallProblem thrown={problem} />}
-      {isLost && <p className={style.note}>{en.brief.lostAnswer}</p>}
+      {problem !== undefined && !isLost && <CallProblem thrown={problem} />}
+      {isLost && (
+        <p className={style.lost} role="alert">
+          {en.brief.lostAnswer}
+        </p>
+      )}
     </>
   );
 }

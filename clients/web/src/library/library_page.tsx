@@ -69,6 +69,10 @@ export function LibraryPage({ query }: LibraryPageProps) {
   const [message, setMessage] = useState("");
   const heading = useRef<HTMLHeadingElement>(null);
   const now = useNow();
+  useEffect(() => {
+    // The dialog has closed, and the button that opened it is gone.
+    if (message !== "") heading.current?.focus();
+  }, [message]);
   return (
     <>
       <div>
@@ -107,7 +111,6 @@ export function LibraryPage({ query }: LibraryPageProps) {
             library.remove(deleting.jobId);
             setMessage(en.library.removed(titleOf(deleting)));
             setDeleting(undefined);
-            heading.current?.focus(); // the button that had the focus is gone
           }}
         />
       )}

@@ -44,6 +44,7 @@ export const brief = {
   personaBuiltIn: "built in",
   personaGone: (id: string) => `The persona “${id}” no longer exists. Choose another one.`,
   personasLoading: "Loading the personas…",
+  personasLater: "The personas appear here once the renderer is ready.",
   clips: {
     play: (persona: string, clip: number) => `Play clip ${clip} of ${persona}`,
     stop: (persona: string, clip: number) => `Stop clip ${clip} of ${persona}`,
@@ -178,7 +179,8 @@ export const brief = {
     nowUnmeasured: "Starts at once. Its duration is not measured yet.",
     aheadUnmeasured: (count: number) => `${count} ahead. The duration is not measured yet.`,
   },
-  lostAnswer: "Press Render again: the brief is the same, so this makes no second take.",
+  lostAnswer:
+    "No answer came: the take may have been accepted all the same. Press Render again; the same brief makes no second take.",
   fieldsToChange: (count: number) => (count === 1 ? "One field needs a change." : `${count} fields need a change.`),
   problems: {
     prompt: "Write a prompt: 1 to 2000 characters.",

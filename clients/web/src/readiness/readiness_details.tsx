@@ -1,11 +1,11 @@
-import { type ReactNode, useEffect, useState } from "react";
+import type { ReactNode } from "react";
 
 import { en } from "../messages/en";
 import { SignOut } from "../session/sign_in";
 import style from "./readiness_details.module.css";
 import type { Readiness } from "./readiness_poller";
-import { deviceName, type ServiceReadiness } from "./service_readiness";
-import { stateText } from "./words";
+import { deviceName } from "./service_readiness";
+import { StateLine } from "./state_line";
 
 const ONE_DECIMAL = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 1 });
 const STARTER = "starter";
@@ -22,27 +22,6 @@ function Facts({ facts }: { readonly facts: readonly Fact[] }) {
         </div>
       ))}
     </dl>
-  );
-}
-
-/** Seconds since `since`, counted while it is shown. */
-function Elapsed({ since }: { readonly since: Date }) {
-  const [now, setNow] = useState(() => Date.now());
-  useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), 1000);
-    return () => clearInterval(timer);
-  }, []);
-  return <> {en.readiness.since(Math.max(0, Math.round((now - since.getTime()) / 1000)))}</>;
-}
-
-function StateLine({ service }: { readonly service: ServiceReadiness }) {
-  if (service.state === "serving") return null;
-  return (
-    <p className={style.state}>
-      {stateText(service)}
-      {service.since && <Elapsed since={service.since} />}
-      {service.detail !== "" && <span className={style.detail}>{service.detail}</span>}
-    </p>
   );
 }
 
@@ -125,12 +104,12 @@ export function ReadinessDetails({ readiness }: ReadinessDetailsProps) {
       <h2>{en.readiness.details}</h2>
       <section>
         <h3>{en.readiness.renderer}</h3>
-        <StateLine service={render} />
+        <StateLine name={en.readiness.renderer} service={render} />
         {renderModel ? <RendererFacts model={renderModel} /> : <p className="muted">{en.readiness.notLoaded}</p>}
       </section>
       <section>
         <h3>{en.readiness.separator}</h3>
-        <StateLine service={separation} />
+        <StateLine name={en.readiness.separator} service={separation} />
         {separationModel ? (
           <SeparatorFacts model={separationModel} />
         ) : (

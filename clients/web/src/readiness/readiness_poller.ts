@@ -61,7 +61,7 @@ function isReady({ render, separation }: Readiness): boolean {
 }
 
 function statesOf({ render, separation }: Readiness): string {
-  return [render, separation].map((service) => `${service.state} ${service.stage}`).join();
+  return `${render.state} ${separation.state}`;
 }
 
 export class ReadinessPoller {

@@ -2,25 +2,33 @@ import { Code } from "@connectrpc/connect";
 import type { CallError } from "@sonichaos/client";
 import { describe, expect, it } from "vitest";
 
-import { combine, deviceName, NO_REPORT, parseReport, pollDelayMs, UNKNOWN } from "./service_readiness";
+import {
+  combine,
+  deviceName,
+  NO_REPORT,
+  parseReport,
+  pollDelayMs,
+  STEP_COUNT,
+  stepsDone,
+  UNKNOWN,
+} from "./service_readiness";
 
 function refused(code: Code, reason = ""): CallError {
   return { code, reason, message: "in words", metadata: {}, violations: [], retryAfterMs: undefined };
 }
 
 describe("the report of the services", () => {
-  it("gives state, stage, time and detail of each", () => {
+  it("gives state, time and detail of each", () => {
     const report = parseReport({
       release: "1.2.3",
       services: {
-        render_service: { state: "loading", stage: "denoiser", since: "2026-11-29T12:00:00Z", detail: "" },
+        render_service: { state: "loading", stage: "loads its models", since: "2026-11-29T12:00:00Z", detail: "" },
         separation_service: { state: "failed", stage: "", since: 1_790_000_000, detail: "exit status 2" },
       },
     });
     expect(report.release).toBe("1.2.3");
     expect(report.render).toEqual({
       state: "loading",
-      stage: "denoiser",
       since: new Date("2026-11-29T12:00:00Z"),
       detail: "",
     });
@@ -43,9 +51,7 @@ describe("the state of a service", () => {
   });
 
   it("is that of the report while it does not answer", () => {
-    expect(combine({ ...UNKNOWN, state: "loading", stage: "vocoder" }, refused(Code.Unavailable)).stage).toBe(
-      "vocoder",
-    );
+    expect(combine({ ...UNKNOWN, state: "loading" }, refused(Code.Unavailable)).state).toBe("loading");
   });
 
   it("follows from the error where the report is missing or of an earlier moment", () => {
@@ -56,6 +62,20 @@ describe("the state of a service", () => {
     expect(combine(undefined, refused(Code.Unavailable, "DRAINING")).state).toBe("draining");
     expect(combine(undefined, refused(Code.Unauthenticated)).state).toBe("signed-out");
   });
+});
+
+describe("the steps to a service that serves", () => {
+  it("are counted from its start", () => {
+    const states = ["restarting", "starting", "loading", "warming", "serving"] as const;
+    expect(states.map(stepsDone)).toEqual([0, 0, 1, 2, STEP_COUNT]);
+  });
+
+  it.each(["unknown", "stopped", "failed", "draining", "unreachable", "signed-out"] as const)(
+    "are not shown for one that is not on the way: %s",
+    (state) => {
+      expect(stepsDone(state)).toBeUndefined();
+    },
+  );
 });
 
 describe("polling", () => {

@@ -11,8 +11,6 @@ export type ServiceState = ReportedState | "unknown" | "draining" | "unreachable
 /** One service now. */
 export interface ServiceReadiness {
   readonly state: ServiceState;
-  /** What it is doing, such as "denoiser". Empty if it does not say. */
-  readonly stage: string;
   /** Since when it is in this state. */
   readonly since: Date | undefined;
   /** Why it stopped, in its own words. Often empty. */
@@ -26,7 +24,7 @@ export interface ReadinessReport {
   readonly separation: ServiceReadiness | undefined;
 }
 
-export const UNKNOWN: ServiceReadiness = { state: "unknown", stage: "", since: undefined, detail: "" };
+export const UNKNOWN: ServiceReadiness = { state: "unknown", since: undefined, detail: "" };
 export const NO_REPORT: ReadinessReport = { release: "", render: undefined, separation: undefined };
 
 const FIRST_DELAY_MS = 1000;
@@ -53,7 +51,6 @@ function parseService(value: unknown): ServiceReadiness | undefined {
   if (state === undefined) return undefined;
   return {
     state,
-    stage: text(member(value, "stage")),
     since: parseTime(member(value, "since")),
     detail: text(member(value, "detail")),
   };
@@ -72,7 +69,7 @@ export function parseReport(value: unknown): ReadinessReport {
 /** The state of a service from the report and from its answer to a call; `error` is not set if it answered. */
 export function combine(reported: ServiceReadiness | undefined, error: CallError | undefined): ServiceReadiness {
   // A caller without the scope for this one call has still reached a service that serves.
-  if (error === undefined || error.code === Code.PermissionDenied)
+  if (error === undefined || (error.code === Code.PermissionDenied && error.reason !== ""))
     return { ...(reported ?? UNKNOWN), state: "serving" };
   if (error.code === Code.Unauthenticated) return { ...UNKNOWN, state: "signed-out", detail: error.message };
   if (reported !== undefined && reported.state !== "serving") return reported;
@@ -80,6 +77,16 @@ export function combine(reported: ServiceReadiness | undefined, error: CallError
   if (error.reason === "DRAINING") return { ...UNKNOWN, state: "draining" };
   return { ...UNKNOWN, state: "unreachable", detail: error.reason === "" ? "" : error.message };
 }
+
+const STEPS: readonly ServiceState[] = ["starting", "loading", "warming", "serving"];
+
+/** How many of the steps to a service that serves are done, of three; undefined if it is not on the way. */
+export function stepsDone(state: ServiceState): number | undefined {
+  const step = STEPS.indexOf(state === "restarting" ? "starting" : state);
+  return step < 0 ? undefined : step;
+}
+
+export const STEP_COUNT = STEPS.length - 1;
 
 /** Milliseconds until the services are asked again, after `attempts` questions without a change. */
 export function pollDelayMs(attempts: number, ready: boolean): number {

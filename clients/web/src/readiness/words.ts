@@ -4,10 +4,9 @@ import { en } from "../messages/en";
 import type { Readiness } from "./readiness_poller";
 import { deviceName, type ServiceReadiness } from "./service_readiness";
 
-/** "loading its models (denoiser)". */
-export function stateText({ state, stage }: ServiceReadiness): string {
-  const words = en.readiness.states[state];
-  return stage === "" || state === "serving" ? words : en.readiness.withStage(words, stage);
+/** "loading its models". */
+export function stateText({ state }: ServiceReadiness): string {
+  return en.readiness.states[state];
 }
 
 /** Both services in one line. */
