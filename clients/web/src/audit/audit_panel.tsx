@@ -24,6 +24,8 @@ export function AuditPanel({ job, version }: AuditPanelProps) {
   const written = job.versions.reduce((sum, one) => sum + one.auditDigests.length, 0);
   const { rows, problem } = useRows(job.jobId, written);
   const ofVersion = rows?.filter((row) => row.version === version.number) ?? [];
+  const newest = ofVersion.at(-1);
+  const earlier = ofVersion.slice(0, -1).reverse();
   return (
     <Panel title={en.audit.title}>
       <div className={style.content}>
@@ -31,8 +33,12 @@ export function AuditPanel({ job, version }: AuditPanelProps) {
         {rows === undefined && problem === undefined && <p className="muted">{en.audit.loading}</p>}
         {rows !== undefined && ofVersion.length === 0 && <p className="muted">{en.audit.none}</p>}
         {ofVersion.some(isPromptErased) && <p className={style.note}>{en.audit.erased}</p>}
-        {ofVersion.map((row) => (
-          <Row key={row.digest} row={row} />
+        {newest !== undefined && <Row row={newest} />}
+        {earlier.map((row) => (
+          <details key={row.digest} className={style.earlier}>
+            <summary>{en.audit.earlier(en.audit.rowOf(row.version, row.kind))}</summary>
+            <Row row={row} />
+          </details>
         ))}
         <ChainCheck />
         {rows !== undefined && version.files?.manifest !== undefined && (

@@ -18,8 +18,8 @@ export const audit = {
   loading: "Reading the audit rows.",
   none: "No audit row yet. One is written when the bounce is stored, and one with the stems.",
   rowOf: (version: number, kind: string) =>
-    kind === "bounce" ? `v${version}: the bounce` : version === 1 ? "v1: the stems" : `v${version}: bounce and stems`,
-  sequence: (sequence: bigint) => `Row ${sequence}`,
+    kind === "bounce" ? `v${version}: the bounce` : `v${version}: bounce and stems`,
+  earlier: (row: string) => `Earlier row, ${row}`,
   written: "Written",
   tenant: "Asked by",
   prompt: "Prompt",

@@ -26,6 +26,17 @@ const stages: Readonly<Record<Stage, string>> = {
   [Stage.STORE]: "Storing the files",
 };
 
+const noDeadline = "Trying again helps: the version then has no deadline.";
+
+/** What to do, by the reason of the failure. */
+const advice: Readonly<Record<string, string>> = {
+  DRIFT_EXCEEDED: "Trying again cannot help. Render the stem with another seed, or allow the drift.",
+  STEM_SILENT: "The same seed gives the same silence. Render the stem with another seed, prompt or persona.",
+  EXPIRED: noDeadline,
+  EXPIRY_TOO_SOON: noDeadline,
+  TOO_MANY_ATTEMPTS: "Trying again goes on after what was stored. If it fails again, look into the log of the service.",
+};
+
 export const progress = {
   title: "Progress",
   titleOfVersion: (version: number) => `Progress of v${version}`,
@@ -56,7 +67,7 @@ export const progress = {
   reason: (reason: string) => `Reason: ${reason}`,
   retryHelps: "The cause may be gone. Trying again goes on after what was stored.",
   retryUnlikely: "Trying again is unlikely to help unless the cause is removed.",
-  retryNever: "Trying again cannot help. Render the stem with another seed, or allow the drift.",
+  advice,
   tryAgain: "Try again",
   notify: "Notify me when it is done",
   notifyOn: "You will be notified when it is done.",

@@ -101,6 +101,8 @@ export const take = {
     `The files of v${number} are deleted for good. Other versions, also those made from it, stay. Its audit rows stay.`,
   deleteTake: "Delete the take",
   deleteTakeTitle: "Delete this take?",
+  deleteUpload: "Delete the recording",
+  deleteUploadTitle: "Delete this recording?",
   deleteTakeText: (versions: number) =>
     versions === 1
       ? "Its files are deleted for good. Its audit rows stay."

@@ -16,8 +16,7 @@ export function Failure({ version, busy, onRetry }: FailureProps) {
   if (version.error === undefined) return null;
   const { message, reason, metadata, retryHelps } = reasonOf(version.error);
   const stage = stageNamed(metadata.stage);
-  const isDrift = reason === "DRIFT_EXCEEDED";
-  const advice = retryHelps ? en.progress.retryHelps : en.progress.retryUnlikely;
+  const canRetry = reason !== "DRIFT_EXCEEDED";
   return (
     <div className={style.failure}>
       <p>
@@ -26,8 +25,8 @@ export function Failure({ version, busy, onRetry }: FailureProps) {
       <p>{message}</p>
       {stage !== undefined && <p className="muted">{en.progress.failedAt(en.progress.stages[stage])}</p>}
       <p className="muted">{reason !== "" && en.progress.reason(reason)}</p>
-      <p>{isDrift ? en.progress.retryNever : advice}</p>
-      {!isDrift && (
+      <p>{adviceFor(reason, retryHelps)}</p>
+      {canRetry && (
         <p>
           <Button onClick={onRetry} disabled={busy}>
             {en.progress.tryAgain}
@@ -36,6 +35,12 @@ export function Failure({ version, busy, onRetry }: FailureProps) {
       )}
     </div>
   );
+}
+
+/** Whether and why trying again can help. */
+function adviceFor(reason: string, retryHelps: boolean): string {
+  const advice = en.progress.advice[reason];
+  return advice ?? (retryHelps ? en.progress.retryHelps : en.progress.retryUnlikely);
 }
 
 /** `name`: as errors write it, such as "separate". */

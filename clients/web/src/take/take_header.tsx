@@ -19,6 +19,7 @@ export function TakeHeader({ job }: { readonly job: Job }) {
   const [deleting, setDeleting] = useState(false);
   const call = useCall();
   const { jobId, brief } = job;
+  const upload = isUpload(job);
   const latest = job.versions.at(-1);
   const took = secondsBetween(latest?.createTime, latest?.endTime);
   const confirm = (): void =>
@@ -29,7 +30,7 @@ export function TakeHeader({ job }: { readonly job: Job }) {
   return (
     <header className={style.header}>
       <div className={style.heading}>
-        <h1>{isUpload(job) ? brief?.fileName || en.take.upload : brief?.prompt || en.take.erasedPrompt}</h1>
+        <h1>{upload ? brief?.fileName || en.take.upload : brief?.prompt || en.take.erasedPrompt}</h1>
         <p className={style.line}>
           <StateChip state={latest?.state ?? JobState.UNSPECIFIED} />
           {latest?.state === JobState.DONE && took !== undefined && (
@@ -40,19 +41,19 @@ export function TakeHeader({ job }: { readonly job: Job }) {
         </p>
       </div>
       <div className={style.actions}>
-        {!isUpload(job) && (
+        {!upload && (
           <a className={buttonStyle.button} href={hrefOf({ page: "compose", fromJobId: jobId })}>
             {en.take.restoreBrief}
           </a>
         )}
         <Button look="quiet" onClick={() => setDeleting(true)} disabled={!job.versions.every(isFinal)}>
-          {en.take.deleteTake}
+          {upload ? en.take.deleteUpload : en.take.deleteTake}
         </Button>
       </div>
       {deleting && (
         <ConfirmDialog
-          title={en.take.deleteTakeTitle}
-          confirm={en.take.deleteTake}
+          title={upload ? en.take.deleteUploadTitle : en.take.deleteTakeTitle}
+          confirm={upload ? en.take.deleteUpload : en.take.deleteTake}
           cancel={en.take.keep}
           busy={call.busy}
           problem={call.problem}
