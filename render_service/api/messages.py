@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from jobs_service.value_messages import stem_message, timestamp
+from render_service.composer.style import Instrumentation, Mood
+from render_service.composer.style_reader import Recognized, StyleReading
+from render_service.music.prompt_words import PromptFacts
 from render_service.personas.persona import Persona
 from render_service.renderers.renderer import RendererInfo
 from render_service.usecases.drift_report import MIN_COUNT, MIN_SHARE, DriftReport
@@ -28,6 +31,27 @@ def persona_message(persona: Persona) -> render_pb2.Persona:
         create_time=timestamp(persona.created_at) if persona.created_at else None,
         encoder_sha256=persona.encoder_sha256,
     )
+
+
+def prompt_analysis_message(facts: PromptFacts, style: StyleReading | None) -> render_pb2.AnalyzePromptResponse:
+    """What was read from a prompt; ``style`` is None for a renderer that reads none."""
+    response = render_pb2.AnalyzePromptResponse(
+        key="" if facts.key is None else str(facts.key), instrumental=facts.instrumental
+    )
+    if style is not None:
+        response.instrumentation.extend(map(_recognized, style.recognized_families))
+        if style.recognized_mood is not None:
+            response.mood.CopyFrom(_recognized(style.recognized_mood))
+    bpm_range = facts.bpm_range if facts.bpm is None else (facts.bpm, facts.bpm)
+    if bpm_range is not None:
+        words = facts.tempo_quote
+        response.tempo.CopyFrom(render_pb2.RecognizedValue(value=words, text=words, listed=True))
+        response.min_bpm, response.max_bpm = bpm_range
+    return response
+
+
+def _recognized(found: Recognized[Instrumentation] | Recognized[Mood]) -> render_pb2.RecognizedValue:
+    return render_pb2.RecognizedValue(value=found.value.value, text=found.quote, listed=found.listed)
 
 
 def estimate_message(estimate: Estimate) -> render_pb2.EstimateRenderResponse:

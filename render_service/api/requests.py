@@ -16,6 +16,7 @@ from render_service.brief import (
     SECONDS_RANGE,
     Brief,
     check_brief,
+    check_prompt,
 )
 from render_service.composer.given import GivenChords, GivenMidi, GivenScore
 from render_service.composer.midi.smf import MidiError
@@ -96,6 +97,13 @@ def read_stem_change(message: render_pb2.RerenderStemRequest) -> StemChange:
     if violations:
         raise InvalidFields(violations)
     return change
+
+
+def read_analyzed_prompt(prompt: str) -> str:
+    """The prompt of an AnalyzePrompt. Raises InvalidFields."""
+    if violations := check_prompt(prompt, "prompt"):
+        raise InvalidFields(violations)
+    return prompt
 
 
 def read_reported_stem(value: brief_pb2.Stem.ValueType) -> StemName:

@@ -16,16 +16,19 @@ from render_service.api.messages import (
     estimate_message,
     model_info_message,
     persona_message,
+    prompt_analysis_message,
     replay_message,
 )
 from render_service.api.persona_upload import PersonaUploads
 from render_service.api.requests import (
     canonical_json,
     canonical_rerender_json,
+    read_analyzed_prompt,
     read_brief,
     read_reported_stem,
     read_stem_change,
 )
+from render_service.music.prompt_words import read_prompt
 from render_service.personas.clip_files import PART_BYTES
 from render_service.personas.library import PersonaLibrary
 from render_service.usecases.create_render import RenderAdmission
@@ -136,7 +139,13 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
     async def AnalyzePrompt(
         self, request: render_pb2.AnalyzePromptRequest, context: Context
     ) -> render_pb2.AnalyzePromptResponse:
-        raise NotImplementedError
+        prompt, planner = read_analyzed_prompt(request.prompt), self._renders.planner
+
+        def answer() -> render_pb2.AnalyzePromptResponse:
+            style = None if planner is None else planner.read_style(prompt)
+            return prompt_analysis_message(read_prompt(prompt), style)
+
+        return await self._pools.prompts.run(answer)
 
     async def EstimateRender(
         self, request: render_pb2.EstimateRenderRequest, context: Context

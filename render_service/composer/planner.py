@@ -8,7 +8,7 @@ from typing import Protocol
 
 from render_service.composer.habits import Habits
 from render_service.composer.score import Score
-from render_service.composer.style import Mood
+from render_service.composer.style_reader import StyleReading
 from render_service.music.harmony import ChordSpan
 from render_service.music.key import Key
 from render_service.music.tempo_map import TempoMap
@@ -39,8 +39,8 @@ class Planner(Protocol):
     def habits(self, persona_embedding: Sequence[float]) -> Habits:
         """How a persona plays, from its embedding."""
 
-    def mood(self, prompt: str) -> Mood | None:
-        """The mood that a prompt asks for, if any. It suggests major or minor where the caller names no key."""
+    def read_style(self, prompt: str) -> StyleReading:
+        """The instruments and the mood that a prompt asks for. The mood suggests major or minor where the caller names no key."""
 
     def write_score(self, request: ScoreRequest) -> Score:
         """The score of a take, within the bounds of :func:`render_service.composer.score.check_score`."""

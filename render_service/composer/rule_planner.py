@@ -31,9 +31,9 @@ class RulePlanner:
         """How a persona plays, from its embedding."""
         return self._habits_reader(persona_embedding)
 
-    def mood(self, prompt: str) -> Mood | None:
-        """The mood that a prompt asks for, if any."""
-        return self._style_reader.read(prompt).mood
+    def read_style(self, prompt: str) -> StyleReading:
+        """The instruments and the mood that a prompt asks for."""
+        return self._style_reader.read(prompt)
 
     def write_score(self, request: ScoreRequest) -> Score:
         """The score of a take; what the prompt leaves open is drawn from the seed. Raises ScoreError where it is out of bounds."""
@@ -46,7 +46,7 @@ class RulePlanner:
                 chords=request.chords,
                 ending_s=request.ending_s,
                 instrumental=request.instrumental,
-                style=_draw_style(self._style_reader.read(request.prompt), request),
+                style=_draw_style(self.read_style(request.prompt), request),
                 habits=self.habits(request.persona_embedding),
                 form_seed=request.form_seed,
             )

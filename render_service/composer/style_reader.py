@@ -18,6 +18,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from render_service.composer.prompt_text import Clause, PromptText
 from render_service.composer.score import MAX_FAMILIES
 from render_service.composer.style import Instrumentation, Mood
 from render_service.composer.style_anchors import read_vectors
@@ -40,22 +41,37 @@ _MOOD_THRESHOLD = 0.20
 _NEAREST = 3
 _RIDGE = 3.0
 _CACHED_PROMPTS = 16  # an admission reads its prompt for the key and again for the score
-_MAX_BATCH = 48  # clauses times the words of the longest and its two ends: bounds the time of an admission
-_LONGEST_CLAUSE = 16  # words
-_NEGATED = re.compile(
-    r"\b(?:no|not|without|minus|except)\b[^.,;:!?]*?(?=[.,;:!?]|\bbut\b|\bjust\b|\bonly\b|$)|\b\w+[\s-]free\b"
-)
-_CLAUSE_END = re.compile(r"[.,;:!?()\n]|\b(?:and|with|over|plus)\b")
-
 _Value = TypeVar("_Value", bound=Enum)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recognized(Generic[_Value]):
+    """A value that a prompt names, and ``quote``, the words of the prompt that it was read from.
+
+    ``listed``: the words are in the lists of words. Otherwise they are a clause that was matched by its meaning.
+    """
+
+    value: _Value
+    quote: str
+    listed: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class StyleReading:
     """What a prompt says: up to two families, the plainest first, and a mood. Empty and None: nothing."""
 
-    families: tuple[Instrumentation, ...]
-    mood: Mood | None
+    recognized_families: tuple[Recognized[Instrumentation], ...]
+    recognized_mood: Recognized[Mood] | None
+
+    @property
+    def families(self) -> tuple[Instrumentation, ...]:
+        """The families alone."""
+        return tuple(found.value for found in self.recognized_families)
+
+    @property
+    def mood(self) -> Mood | None:
+        """The mood alone."""
+        return None if self.recognized_mood is None else self.recognized_mood.value
 
 
 class StyleReader:
@@ -80,18 +96,19 @@ class StyleReader:
 
     def read_listed(self, prompt: str) -> StyleReading:
         """What the listed words alone say, without the text encoder."""
-        text = _plain(prompt)
+        text = PromptText.of(prompt)
         return _reading(self._families.listed(text), self._moods.listed(text))
 
     def _read(self, prompt: str) -> StyleReading:
-        text = _plain(prompt)
+        text = PromptText.of(prompt)
         families, moods = self._families.listed(text), self._moods.listed(text)
-        clauses = _clauses(text)
+        clauses = text.clauses()
         if clauses and (len(families) < MAX_FAMILIES or not moods):
-            vectors = _unit(self._encode(clauses) - self._anchors.mean)
-            unlisted = [i for i, clause in enumerate(clauses) if not self._families.listed(clause)]
-            families += self._families.named(self._anchors.family_scores(vectors[unlisted]))
-            moods = moods or self._moods.named(self._anchors.mood_scores(vectors))
+            vectors = _unit(self._encode([clause.text for clause in clauses]) - self._anchors.mean)
+            unlisted = [i for i, clause in enumerate(clauses) if not self._families.is_listed(clause.text)]
+            scores = self._anchors.family_scores(vectors[unlisted])
+            families += self._families.named(scores, [clauses[i] for i in unlisted])
+            moods = moods or self._moods.named(self._anchors.mood_scores(vectors), clauses)
         return _reading(families, moods)
 
     @property
@@ -151,27 +168,13 @@ class _Anchors:
         return _products(_products(vectors, self.moods), self.mood_weights.T)
 
 
-def _plain(prompt: str) -> str:
-    """In lower case, without what is negated."""
-    return _NEGATED.sub(" ", " ".join(prompt.lower().split()))
-
-
-def _reading(families: Sequence[Instrumentation], moods: Sequence[Mood]) -> StyleReading:
-    return StyleReading(families=tuple(dict.fromkeys(families))[:MAX_FAMILIES], mood=moods[0] if moods else None)
-
-
-def _clauses(text: str) -> list[str]:
-    """The different clauses, as many as fit into :data:`_MAX_BATCH`; a long one is cut."""
-    found: list[str] = []
-    longest = 0
-    for clause in dict.fromkeys(part.strip() for part in _CLAUSE_END.split(text)):
-        words = clause.split()[:_LONGEST_CLAUSE]
-        longest = max(longest, len(words))
-        if (len(found) + 1) * (longest + 2) > _MAX_BATCH:
-            break
-        if words:
-            found.append(" ".join(words))
-    return found
+def _reading(families: Sequence[Recognized[Instrumentation]], moods: Sequence[Recognized[Mood]]) -> StyleReading:
+    different: dict[Instrumentation, Recognized[Instrumentation]] = {}
+    for found in families:
+        different.setdefault(found.value, found)
+    return StyleReading(
+        recognized_families=tuple(different.values())[:MAX_FAMILIES], recognized_mood=moods[0] if moods else None
+    )
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -209,16 +212,25 @@ class _Axis(Generic[_Value]):
         self.anchors = [anchor for group in groups for anchor in group]
         self.owners = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
 
-    def listed(self, text: str) -> list[_Value]:
-        """The values whose words the text has, in its order."""
-        return list(dict.fromkeys(self._owner[match.group()] for match in self._pattern.finditer(text)))
+    def listed(self, text: PromptText) -> list[Recognized[_Value]]:
+        """The values whose words the text has, in its order, each with its first word."""
+        found: dict[_Value, Recognized[_Value]] = {}
+        for match in self._pattern.finditer(text.text):
+            value = self._owner[match.group()]
+            found.setdefault(value, Recognized(value=value, quote=text.quote(*match.span()), listed=True))
+        return list(found.values())
 
-    def named(self, scores: NDArray[np.float64]) -> list[_Value]:
-        """The values that texts with ``scores`` ``(N, V)`` name, the surest first."""
-        sureness: dict[_Value, float] = {}
-        for row in scores:
+    def is_listed(self, text: str) -> bool:
+        """Whether a text has a word of a value."""
+        return self._pattern.search(text) is not None
+
+    def named(self, scores: NDArray[np.float64], clauses: Sequence[Clause]) -> list[Recognized[_Value]]:
+        """The values that ``clauses`` with ``scores`` ``(N, V)`` name, the surest first, each with its surest clause."""
+        surest: dict[_Value, tuple[float, Clause]] = {}
+        for row, clause in zip(scores, clauses, strict=True):
             best = int(row[:-1].argmax())
-            if row[best] >= max(self._threshold, row[-1]):
-                value = self._values[best]
-                sureness[value] = max(float(row[best]), sureness.get(value, -1.0))
-        return sorted(sureness, key=lambda v: -sureness[v])
+            value, sureness = self._values[best], float(row[best])
+            if sureness >= max(self._threshold, row[-1]) and (value not in surest or sureness > surest[value][0]):
+                surest[value] = sureness, clause
+        in_order = sorted(surest.items(), key=lambda found: -found[1][0])
+        return [Recognized(value=value, quote=clause.quote, listed=False) for value, (_, clause) in in_order]

@@ -39,10 +39,14 @@ _MOOD_MODES: tuple[tuple[str, Mode], ...] = (
 
 @dataclass(frozen=True, kw_only=True)
 class PromptFacts:
-    """What the prompt says. ``bpm`` is a number it names, ``bpm_range`` what its words mean, ``mode`` what its mood suggests."""
+    """What the prompt says. ``bpm`` is a number it names, ``bpm_range`` what its words mean, ``mode`` what its mood suggests.
+
+    ``tempo_quote`` has the words that say the tempo, as they are written: those of the number, if there is one. Empty: none do.
+    """
 
     bpm: float | None
     bpm_range: tuple[float, float] | None
+    tempo_quote: str
     key: Key | None
     mode: Mode | None
     instrumental: bool
@@ -60,11 +64,13 @@ def read_prompt(prompt: str) -> PromptFacts:
             r"\s*sharp", "#", re.sub(r"\s*flat", "b", named.group(1), flags=re.IGNORECASE), flags=re.IGNORECASE
         )
         key = Key.parse(f"{tonic} {named.group(2).lower()}")
+    bpm_range, tempo_words = _first(_TEMPO_WORDS, prompt)
     return PromptFacts(
         bpm=bpm,
-        bpm_range=_first(_TEMPO_WORDS, prompt),
+        bpm_range=bpm_range,
+        tempo_quote=tempo_words if number is None or bpm is None else number.group(),
         key=key,
-        mode=_first(_MOOD_MODES, prompt),
+        mode=_first(_MOOD_MODES, prompt)[0],
         instrumental=_INSTRUMENTAL.search(prompt) is not None,
     )
 
@@ -77,8 +83,9 @@ def _is_article(named: re.Match[str], prompt: str) -> bool:
     )
 
 
-def _first(table: tuple[tuple[str, T], ...], prompt: str) -> T | None:
+def _first(table: tuple[tuple[str, T], ...], prompt: str) -> tuple[T | None, str]:
+    """The value of the first row of which the prompt has a word, and that word; None and nothing without one."""
     for words, value in table:
-        if re.search(rf"\b(?:{words})\b", prompt, re.IGNORECASE):
-            return value
-    return None
+        if found := re.search(rf"\b(?:{words})\b", prompt, re.IGNORECASE):
+            return value, found.group()
+    return None, ""

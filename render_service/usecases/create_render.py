@@ -76,7 +76,7 @@ class RenderAdmission(Admission):
             resolved = resolve(
                 brief,
                 habits=planner.habits(persona.embedding) if planner is not None else None,
-                mood=planner.mood(brief.prompt) if planner is not None else None,
+                mood=planner.read_style(brief.prompt).mood if planner is not None else None,
             )
             self._check_renderer_seconds(resolved.seconds, "brief.seconds")
             self.check_tempo_map(resolved.tempo_map, field="brief.tempo_map")  # resolved: a prompt can name a tempo too

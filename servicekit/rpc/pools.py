@@ -122,6 +122,8 @@ class CallPools:
     """ReplayTake: one at a time, because each takes its turn on the device."""
     personas: CallPool
     """CreatePersona: decoding and embedding of clips."""
+    prompts: CallPool
+    """AnalyzePrompt: the text encoder computes."""
     clips: CallPool
     """DownloadPersonaClip: reading and checking of clips."""
     uploads: CallPool
@@ -145,6 +147,7 @@ class CallPools:
             erasures=CallPool("erasures", threads=1, waiting=8, retry_after_s=5.0),
             replays=CallPool("replays", threads=1, waiting=4, retry_after_s=30.0),
             personas=CallPool("personas", threads=1, waiting=4, retry_after_s=5.0),
+            prompts=CallPool("prompts", threads=1, waiting=64, retry_after_s=1.0),
             clips=CallPool("clips", threads=2, waiting=256, retry_after_s=1.0),
             uploads=CallPool("uploads", threads=4, waiting=64, retry_after_s=5.0),
             analyses=CallPool("analyses", threads=1, waiting=4, retry_after_s=10.0),

@@ -302,6 +302,7 @@ CALLS: dict[str, tuple[str, Make]] = {
     "RerenderStem": (RENDER, _rerender),
     "ListPersonas": (RENDER, lambda _: [R.ListPersonasRequest(page_size=1)]),
     "GetPersona": (RENDER, lambda _: [R.GetPersonaRequest(persona_id="hiss")]),
+    "AnalyzePrompt": (RENDER, lambda _: [R.AnalyzePromptRequest(prompt="dark piano and strings, slow, no vocals")]),
     "EstimateRender": (RENDER, lambda _: [R.EstimateRenderRequest(seconds=8.0, stems=True)]),
     "DownloadPersonaClip": (RENDER, lambda _: [R.DownloadPersonaClipRequest(persona_id="hiss", clip_index=0)]),
     "CreatePersona": (RENDER, _clip_stream),

@@ -208,6 +208,13 @@ class Renders(render_pb2_grpc.RenderServiceServicer):
         job.brief.seed, job.brief.seed_source = (request.brief.seed, "caller") if has_seed else (4242, "drawn")
         return render_pb2.CreateRenderResponse(job=job)
 
+    def AnalyzePrompt(
+        self, request: render_pb2.AnalyzePromptRequest, context: grpc.ServicerContext
+    ) -> render_pb2.AnalyzePromptResponse:
+        self.scripted.receive("AnalyzePrompt", request, context)
+        mood = render_pb2.RecognizedValue(value="dark", text="dark", listed=True)
+        return render_pb2.AnalyzePromptResponse(mood=mood, min_bpm=62.0, max_bpm=84.0, key="A minor")
+
     def EstimateRender(
         self, request: render_pb2.EstimateRenderRequest, context: grpc.ServicerContext
     ) -> render_pb2.EstimateRenderResponse:

@@ -102,3 +102,10 @@ def test_an_estimate_is_asked_for_a_length_with_or_without_stems(pair: ScriptedP
     )
     client.estimate_render()
     assert [(one.seconds, one.stems) for one in pair.render.requests("EstimateRender")] == [(12.0, True), (0.0, False)]
+
+
+def test_a_prompt_is_analyzed(pair: ScriptedPair, client: Any) -> None:
+    """What is not recognised is not set."""
+    found = client.analyze_prompt("dark, slow, in A minor")
+    assert (found.mood.value, found.HasField("tempo"), found.max_bpm, found.key) == ("dark", False, 84.0, "A minor")
+    assert [request.prompt for request in pair.render.requests("AnalyzePrompt")] == ["dark, slow, in A minor"]

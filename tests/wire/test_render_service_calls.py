@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,10 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from render_service.composer.habits import Habits
+from render_service.composer.planner import Planner, ScoreRequest
+from render_service.composer.score import Score
+from render_service.composer.style_reader import StyleReading
 from render_service.renderers.load import load_renderer
 from render_service.renderers.renderer import Renderer
 from render_service.separation.chunks import ChunkLender
@@ -131,3 +136,77 @@ def test_the_model_info_says_whether_drums_are_rerendered(parts: RenderParts, al
     with serving(switched) as render:
         info = render.GetModelInfo(render_pb2.GetModelInfoRequest())
         assert info.drums_rerender_enabled is allowed
+
+
+def test_a_prompt_is_analyzed_as_takes_are_made_from_it(render: Any) -> None:
+    """Listed words and a clause that is matched by its meaning, tempo, key, and no voice."""
+    prompt = "Church Organ over an ensemble of fiddlers, Brooding and Slow, in F# minor, no vocals"
+    found = render.AnalyzePrompt(render_pb2.AnalyzePromptRequest(prompt=prompt))
+    assert [(one.value, one.text, one.listed) for one in found.instrumentation] == [
+        ("organ", "Church Organ", True),
+        ("strings", "an ensemble of fiddlers", False),
+    ]
+    assert (found.mood.value, found.mood.text, found.mood.listed) == ("dark", "Brooding", True)
+    assert (found.tempo.value, found.tempo.text, found.min_bpm, found.max_bpm) == ("Slow", "Slow", 62.0, 84.0)
+    assert (found.key, found.instrumental) == ("F# minor", True)
+    brief = brief_pb2.Brief(prompt=prompt, persona_id="hiss", seconds=2.0)
+    resolved = render.CreateRender(render_pb2.CreateRenderRequest(brief=brief)).job.brief
+    assert (resolved.key, resolved.key_source, resolved.tempo_source, resolved.instrumental) == (
+        found.key,
+        "prompt",
+        "prompt",
+        True,
+    )
+    assert found.min_bpm <= resolved.tempo_map.points[0].bpm <= found.max_bpm
+
+
+def test_a_prompt_that_says_nothing_has_an_empty_analysis(render: Any) -> None:
+    """Nothing is set."""
+    assert render.AnalyzePrompt(render_pb2.AnalyzePromptRequest(prompt="a song")) == render_pb2.AnalyzePromptResponse()
+
+
+def test_a_renderer_without_a_style_reader_analyzes_what_it_reads(parts: RenderParts) -> None:
+    """Tempo, key and voice; such a renderer plays no scores."""
+    with serving(replace(parts, renders=replace(parts.renders, planner=None))) as render:
+        found = render.AnalyzePrompt(render_pb2.AnalyzePromptRequest(prompt="dark piano at 120 bpm in A minor"))
+    assert (list(found.instrumentation), found.HasField("mood")) == ([], False)
+    assert (found.tempo.text, found.min_bpm, found.max_bpm, found.key) == ("120 bpm", 120.0, 120.0, "A minor")
+
+
+class WaitingPlanner:
+    """A planner that reads a prompt only once it may."""
+
+    def __init__(self, planner: Planner) -> None:
+        self._planner = planner
+        self.reading, self.may_read = threading.Event(), threading.Event()
+
+    def habits(self, persona_embedding: Sequence[float]) -> Habits:
+        """See Planner."""
+        return self._planner.habits(persona_embedding)
+
+    def read_style(self, prompt: str) -> StyleReading:
+        """See Planner."""
+        self.reading.set()
+        self.may_read.wait(60)
+        return self._planner.read_style(prompt)
+
+    def write_score(self, request: ScoreRequest) -> Score:
+        """See Planner."""
+        return self._planner.write_score(request)
+
+
+def test_analyses_delay_no_other_calls(parts: RenderParts) -> None:
+    """While as many as may run and wait do, reads are answered; one more is refused with a retry time."""
+    assert parts.renders.planner is not None
+    planner = WaitingPlanner(parts.renders.planner)
+    request = render_pb2.AnalyzePromptRequest(prompt="dark piano")
+    with serving(replace(parts, renders=replace(parts.renders, planner=planner))) as render:
+        running = [render.AnalyzePrompt.future(request) for _ in range(65)]
+        assert planner.reading.wait(60)
+        assert render.GetPersona(render_pb2.GetPersonaRequest(persona_id="hiss")).persona.id == "hiss"
+        assert render.EstimateRender(render_pb2.EstimateRenderRequest()).versions_ahead == 0
+        with pytest.raises(grpc.RpcError) as caught:
+            render.AnalyzePrompt(request)
+        assert reason_of(caught.value) == "QUEUE_FULL"
+        planner.may_read.set()
+        assert {one.result().mood.value for one in running} == {"dark"}

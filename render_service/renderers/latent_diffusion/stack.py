@@ -105,7 +105,7 @@ class LatentDiffusion:
 
     def warm(self) -> None:
         """Read a prompt, and render the shortest take in one step."""
-        self._planner.mood("warm up")
+        self._planner.read_style("warm up")
         plan = _tiny_plan(self._info.embedding_size, self._config.default_guidance)
         self.vocode(self.denoise(plan, no_report), plan, no_report)
 

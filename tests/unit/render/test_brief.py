@@ -161,6 +161,21 @@ def test_tempo_words_mean_a_range(prompt: str, low: float, high: float) -> None:
 
 
 @pytest.mark.parametrize(
+    ("prompt", "quote"),
+    [
+        ("a Down-Tempo ballad", "Down-Tempo"),
+        ("93.5  BPM, fast", "93.5  BPM"),
+        ("999 bpm, fast and racing", "fast"),
+        ("999 bpm", ""),
+        ("a song in A minor", ""),
+    ],
+)
+def test_the_words_that_say_the_tempo_are_quoted(prompt: str, quote: str) -> None:
+    """A number wins over words; a number out of range says nothing."""
+    assert read_prompt(prompt).tempo_quote == quote
+
+
+@pytest.mark.parametrize(
     ("prompt", "key"),
     [
         ("a sad song in a minor key", None),

@@ -94,7 +94,7 @@ def test_the_mood_of_the_prompt_is_followed(planner: RulePlanner) -> None:
         for mood in ("calm", "energetic")
     }
     assert counts["energetic"] > 1.2 * counts["calm"]
-    assert planner.mood("energetic piano") is Mood.ENERGETIC
+    assert planner.read_style("energetic piano").mood is Mood.ENERGETIC
 
 
 def test_without_a_voice_nothing_is_sung(planner: RulePlanner) -> None:

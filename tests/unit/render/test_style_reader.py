@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from render_service.composer.style import Instrumentation, Mood
 from render_service.composer.style_anchors import read_vectors
-from render_service.composer.style_reader import StyleReader
+from render_service.composer.style_reader import Recognized, StyleReader
 from render_service.renderers.latent_diffusion.checkpoint import sha256_of
 from render_service.renderers.latent_diffusion.text_encoder import TextEncoder, packaged_folder
 
@@ -92,6 +92,46 @@ def test_other_wordings_are_read_by_their_meaning(reader: StyleReader, prompt: s
 def test_a_mood_is_read_by_its_meaning(reader: StyleReader, prompt: str, mood: Mood) -> None:
     """Scenes instead of adjectives."""
     assert reader.read(prompt).mood is mood
+
+
+@pytest.mark.parametrize(
+    ("prompt", "families", "mood"),
+    [
+        (
+            "Dark synths over a String  Section",
+            [(F.SYNTHS, "synths"), (F.STRINGS, "String  Section")],
+            (M.DARK, "Dark"),
+        ),
+        ("HORNS, no piano; horns and a mellow organ", [(F.BRASS, "HORNS"), (F.ORGAN, "organ")], (M.CALM, "mellow")),
+    ],
+)
+def test_a_listed_word_is_quoted_as_it_is_written(
+    reader: StyleReader,
+    prompt: str,
+    families: list[tuple[Instrumentation, str]],
+    mood: tuple[Mood, str],
+) -> None:
+    """The first of a value's words, also where it spans several spaces."""
+    reading = reader.read(prompt)
+    assert [(found.value, found.quote, found.listed) for found in reading.recognized_families] == [
+        (*one, True) for one in families
+    ]
+    assert reading.recognized_mood == Recognized(value=mood[0], quote=mood[1], listed=True)
+    assert reader.read_listed(prompt).recognized_families == reading.recognized_families
+
+
+def test_a_clause_that_is_matched_by_its_meaning_is_quoted(reader: StyleReader) -> None:
+    """The one that names the value, between others that do not; a listed word beside it is still one."""
+    reading = reader.read("In D minor, An Ensemble of Fiddlers, track four; tears on her grave")
+    assert [(found.value, found.quote, found.listed) for found in reading.recognized_families] == [
+        (F.STRINGS, "An Ensemble of Fiddlers", False)
+    ]
+    assert reading.recognized_mood == Recognized(value=M.SAD, quote="tears on her grave", listed=False)
+    mixed = reader.read("church organ over an ensemble of fiddlers")
+    assert [(found.value, found.quote, found.listed) for found in mixed.recognized_families] == [
+        (F.ORGAN, "church organ", True),
+        (F.STRINGS, "an ensemble of fiddlers", False),
+    ]
 
 
 @pytest.mark.parametrize("prompt", ["a song", "in D minor at 96 bpm", "track number four", "  ,,, !", ""])

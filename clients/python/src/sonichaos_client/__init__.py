@@ -11,6 +11,7 @@ from sonichaos.jobs.v1.job_pb2 import JobEvent as JobEventMessage
 from sonichaos.jobs.v1.jobs_service_pb2 import CreateSignedUrlResponse, GetUsageResponse, GetWaveformsResponse, Waveform
 from sonichaos.operations.v1.operations_pb2 import DrainResponse, EraseTenantResponse
 from sonichaos.render.v1.render_pb2 import (
+    AnalyzePromptResponse,
     AuditRow,
     ErasePromptResponse,
     EstimateRenderResponse,
@@ -88,6 +89,7 @@ __all__ = [
     "AlreadyExistsError",
     "AnalysisFields",
     "AnalyzeAudioResponse",
+    "AnalyzePromptResponse",
     "AsyncClient",
     "AsyncJobHandle",
     "AuditRow",

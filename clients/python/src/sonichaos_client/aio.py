@@ -91,6 +91,10 @@ class AsyncClient:
         made = render.create_render(render.brief_of(brief, fields), request_id, priority, self._options)
         return AsyncJobHandle(self, await self._calls.run(made), 1)
 
+    async def analyze_prompt(self, prompt: str) -> render_pb2.AnalyzePromptResponse:
+        """What the services read from a prompt: instruments, mood, tempo and key, with its words for each. Creates nothing."""
+        return await self._calls.run(render.analyze_prompt(prompt, self._options))
+
     async def estimate_render(self, *, seconds: float = 0.0, stems: bool = False) -> render_pb2.EstimateRenderResponse:
         """When a take of a length (0: 30 s) would be done if it were requested now, and what is ahead of it. Creates nothing."""
         return await self._calls.run(render.estimate_render(seconds, self._options, stems=stems))

@@ -59,6 +59,12 @@ def rerender_stem(
     return (yield from call_unary(_RENDER, rpcs.RERENDER_STEM, request, options))
 
 
+def analyze_prompt(prompt: str, options: CallOptions) -> Operation[pb.AnalyzePromptResponse]:
+    """What the services read from a prompt."""
+    request = pb.AnalyzePromptRequest(prompt=prompt)
+    return (yield from call_unary(_RENDER, rpcs.ANALYZE_PROMPT, request, options))
+
+
 def estimate_render(seconds: float, options: CallOptions, *, stems: bool) -> Operation[pb.EstimateRenderResponse]:
     """When a take would be done if it were requested now."""
     request = pb.EstimateRenderRequest(seconds=seconds, stems=stems)

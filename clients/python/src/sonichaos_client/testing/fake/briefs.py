@@ -74,9 +74,7 @@ def _check_score(brief: brief_pb2.Brief) -> list[FieldViolation]:
 
 
 def _check(brief: brief_pb2.Brief, now: datetime) -> list[FieldViolation]:
-    found = check_text(brief.prompt, "brief.prompt", max_characters=MAX_PROMPT_CHARACTERS)
-    if not brief.prompt.strip():
-        found.append(FieldViolation("brief.prompt", f"must have 1 to {MAX_PROMPT_CHARACTERS} characters, got none"))
+    found = check_prompt(brief.prompt, "brief.prompt")
     if not brief.persona_id:
         found.append(FieldViolation("brief.persona_id", "must be the id of a persona (ListPersonas), got none"))
     found += check_seconds(brief.seconds or DEFAULT_SECONDS, "brief.seconds")
@@ -91,6 +89,14 @@ def _check(brief: brief_pb2.Brief, now: datetime) -> list[FieldViolation]:
     found += check_text(brief.lyrics, "brief.lyrics", max_characters=_MAX_LYRICS_CHARACTERS)
     found += check_labels(brief.labels, "brief.labels")
     return found + check_licence(brief.licence, "brief.licence")
+
+
+def check_prompt(prompt: str, field: str) -> list[FieldViolation]:
+    """The prompt of a new take."""
+    found = check_text(prompt, field, max_characters=MAX_PROMPT_CHARACTERS)
+    if not prompt.strip():
+        found.append(FieldViolation(field, f"must have 1 to {MAX_PROMPT_CHARACTERS} characters, got none"))
+    return found
 
 
 def check_seconds(seconds: float, field: str) -> list[FieldViolation]:

@@ -162,16 +162,25 @@ def drawn_key(share: float) -> str:
     return f"{_TONICS[number // 2]} {'minor' if number % 2 else 'major'}"
 
 
-def prompt_bpm(prompt: str, share: float) -> float | None:
-    """The tempo that a prompt names or, of the range that its words mean, the one at ``share``; None where it says nothing."""
+def prompt_tempo(prompt: str) -> tuple[float, float, str] | None:
+    """The lowest and the highest tempo that a prompt means, and its words for it; None where it says nothing."""
     low, high = _BPM_RANGE
     number = _PROMPT_BPM.search(prompt)
     if number and low <= float(number.group(1)) <= high:
-        return float(number.group(1))
+        return float(number.group(1)), float(number.group(1)), number.group()
     for words, (slow, fast) in _TEMPO_WORDS:
-        if re.search(rf"\b(?:{words})\b", prompt, re.IGNORECASE):
-            return float(round(slow + share * (fast - slow)))
+        if found := re.search(rf"\b(?:{words})\b", prompt, re.IGNORECASE):
+            return slow, fast, found.group()
     return None
+
+
+def prompt_bpm(prompt: str, share: float) -> float | None:
+    """The tempo that a prompt names or, of the range that its words mean, the one at ``share``; None where it says nothing."""
+    tempo = prompt_tempo(prompt)
+    if tempo is None:
+        return None
+    slow, fast, _ = tempo
+    return slow if slow == fast else float(round(slow + share * (fast - slow)))
 
 
 def prompt_key(prompt: str) -> str:

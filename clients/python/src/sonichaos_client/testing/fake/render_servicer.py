@@ -11,7 +11,7 @@ from grpc import StatusCode
 
 from sonichaos.jobs.v1 import brief_pb2, job_pb2
 from sonichaos.render.v1 import render_pb2, render_pb2_grpc
-from sonichaos_client.testing.fake import briefs, manifests
+from sonichaos_client.testing.fake import briefs, manifests, music, prompt_style
 from sonichaos_client.testing.fake.admission import Admission
 from sonichaos_client.testing.fake.boundary import Context
 from sonichaos_client.testing.fake.changes import JobChanges, reasons_of
@@ -68,7 +68,19 @@ class RenderServicer(render_pb2_grpc.RenderServiceServicer):
     async def AnalyzePrompt(
         self, request: render_pb2.AnalyzePromptRequest, context: Context
     ) -> render_pb2.AnalyzePromptResponse:
-        raise NotImplementedError
+        prompt = request.prompt
+        check(briefs.check_prompt(prompt, "prompt"))
+        response = render_pb2.AnalyzePromptResponse(
+            instrumentation=prompt_style.read_instruments(prompt),
+            mood=prompt_style.read_mood(prompt),
+            key=music.prompt_key(prompt),
+            instrumental=music.is_instrumental(prompt),
+        )
+        tempo = music.prompt_tempo(prompt)
+        if tempo is not None:
+            response.min_bpm, response.max_bpm, words = tempo
+            response.tempo.CopyFrom(render_pb2.RecognizedValue(value=words, text=words, listed=True))
+        return response
 
     async def EstimateRender(
         self, request: render_pb2.EstimateRenderRequest, context: Context
