@@ -16,8 +16,8 @@ from pathlib import Path
 
 import torch
 
-from render_service.composer.style import Instrumentation, Mood
-from render_service.composer.style_reader import StyleReader, StyleReading
+from render_service.composer.style import Instrumentation, Mood, StyleReading
+from render_service.composer.style_reader import StyleReader
 from render_service.renderers.latent_diffusion.text_encoder import TextEncoder, packaged_folder
 
 WORDINGS = Path(__file__).with_name("wordings.json")

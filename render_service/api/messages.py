@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from jobs_service.value_messages import stem_message, timestamp
-from render_service.composer.style import Instrumentation, Mood
-from render_service.composer.style_reader import Recognized, StyleReading
+from render_service.composer.style import Instrumentation, Mood, Recognized, StyleReading
 from render_service.music.prompt_words import PromptFacts
 from render_service.personas.persona import Persona
 from render_service.renderers.renderer import RendererInfo

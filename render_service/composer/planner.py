@@ -8,7 +8,7 @@ from typing import Protocol
 
 from render_service.composer.habits import Habits
 from render_service.composer.score import Score
-from render_service.composer.style_reader import StyleReading
+from render_service.composer.style import StyleReading
 from render_service.music.harmony import ChordSpan
 from render_service.music.key import Key
 from render_service.music.tempo_map import TempoMap

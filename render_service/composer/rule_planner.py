@@ -10,8 +10,8 @@ from render_service.composer.compose import ComposerStream, ScoreInputs, compose
 from render_service.composer.habits import Habits
 from render_service.composer.planner import ScoreRequest
 from render_service.composer.score import Score, check_score
-from render_service.composer.style import MOOD_SHAPES, Instrumentation, Mood, Style
-from render_service.composer.style_reader import StyleReader, StyleReading
+from render_service.composer.style import MOOD_SHAPES, Instrumentation, Mood, Style, StyleReading
+from render_service.composer.style_reader import StyleReader
 from render_service.music.key import Mode
 
 _TWO_FAMILIES_SHARE = 0.35  # as in the corpus' captions

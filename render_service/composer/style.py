@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Generic, TypeVar
+
+_Value = TypeVar("_Value", bound=Enum)
 
 
 class Instrumentation(Enum):
@@ -71,3 +74,33 @@ class Style:
     def shape(self) -> MoodShape:
         """The mood's effect on the music."""
         return MOOD_SHAPES[self.mood]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recognized(Generic[_Value]):
+    """A value that a prompt names, and ``quote``, the words of the prompt that it was read from.
+
+    ``listed``: the words are in the lists of words. Otherwise they are a clause that was matched by its meaning.
+    """
+
+    value: _Value
+    quote: str
+    listed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class StyleReading:
+    """What a prompt says: up to two families, the plainest first, and a mood. Empty and None: nothing."""
+
+    recognized_families: tuple[Recognized[Instrumentation], ...]
+    recognized_mood: Recognized[Mood] | None
+
+    @property
+    def families(self) -> tuple[Instrumentation, ...]:
+        """The families alone."""
+        return tuple(found.value for found in self.recognized_families)
+
+    @property
+    def mood(self) -> Mood | None:
+        """The mood alone."""
+        return None if self.recognized_mood is None else self.recognized_mood.value

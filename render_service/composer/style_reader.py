@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from render_service.composer.prompt_text import Clause, PromptText
 from render_service.composer.score import MAX_FAMILIES
-from render_service.composer.style import Instrumentation, Mood
+from render_service.composer.style import Instrumentation, Mood, Recognized, StyleReading
 from render_service.composer.style_anchors import read_vectors
 from render_service.composer.style_scenes import INSTRUMENT_SCENES, MOOD_SCENES, NEUTRAL_SCENES
 from render_service.composer.style_words import (
@@ -42,36 +42,6 @@ _NEAREST = 3
 _RIDGE = 3.0
 _CACHED_PROMPTS = 16  # an admission reads its prompt for the key and again for the score
 _Value = TypeVar("_Value", bound=Enum)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recognized(Generic[_Value]):
-    """A value that a prompt names, and ``quote``, the words of the prompt that it was read from.
-
-    ``listed``: the words are in the lists of words. Otherwise they are a clause that was matched by its meaning.
-    """
-
-    value: _Value
-    quote: str
-    listed: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class StyleReading:
-    """What a prompt says: up to two families, the plainest first, and a mood. Empty and None: nothing."""
-
-    recognized_families: tuple[Recognized[Instrumentation], ...]
-    recognized_mood: Recognized[Mood] | None
-
-    @property
-    def families(self) -> tuple[Instrumentation, ...]:
-        """The families alone."""
-        return tuple(found.value for found in self.recognized_families)
-
-    @property
-    def mood(self) -> Mood | None:
-        """The mood alone."""
-        return None if self.recognized_mood is None else self.recognized_mood.value
 
 
 class StyleReader:

@@ -19,7 +19,7 @@ from grpc_status import rpc_status
 from render_service.composer.habits import Habits
 from render_service.composer.planner import Planner, ScoreRequest
 from render_service.composer.score import Score
-from render_service.composer.style_reader import StyleReading
+from render_service.composer.style import StyleReading
 from render_service.renderers.load import load_renderer
 from render_service.renderers.renderer import Renderer
 from render_service.separation.chunks import ChunkLender

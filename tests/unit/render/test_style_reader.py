@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from render_service.composer.style import Instrumentation, Mood
+from render_service.composer.style import Instrumentation, Mood, Recognized
 from render_service.composer.style_anchors import read_vectors
-from render_service.composer.style_reader import Recognized, StyleReader
+from render_service.composer.style_reader import StyleReader
 from render_service.renderers.latent_diffusion.checkpoint import sha256_of
 from render_service.renderers.latent_diffusion.text_encoder import TextEncoder, packaged_folder
 
