@@ -1,4 +1,4 @@
-import { useRef } from "react";
+import { useEffect, useRef } from "react";
 
 import style from "./app.module.css";
 import { BriefPage } from "./brief/brief_page";
@@ -22,6 +22,14 @@ function Page({ route }: { readonly route: Route }) {
 export function App() {
   const route = useRoute();
   const content = useRef<HTMLElement>(null);
+  const shown = route.page === "take" ? route.jobId : route.page;
+  const before = useRef(shown);
+  useEffect(() => {
+    if (before.current === shown) return;
+    before.current = shown;
+    scrollTo(0, 0);
+    content.current?.focus(); // what had the focus is gone
+  }, [shown]);
   const current = (page: Route["page"]) => (route.page === page ? ("page" as const) : undefined);
   return (
     <>

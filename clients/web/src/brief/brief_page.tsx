@@ -9,6 +9,7 @@ import { blockedReason } from "../readiness/words";
 import { navigate, replaceRoute } from "../routing/route";
 import { Button } from "../ui/button";
 import { CallProblem } from "../ui/call_problem";
+import { usePageTitle } from "../ui/use_page_title";
 import { type BriefForm, BriefFormContext } from "./brief_form";
 import { ANY_RENDERER, briefOfDraft } from "./brief_of_draft";
 import style from "./brief_page.module.css";
@@ -39,6 +40,7 @@ interface BriefPageProps {
 
 /** Write a brief and submit it. */
 export function BriefPage({ fromJobId }: BriefPageProps) {
+  usePageTitle(en.app.compose);
   const [{ draft, problems, others }, dispatch] = useDraft();
   const [replacement, setReplacement] = useState<Replacement>();
   const [refusals, setRefusals] = useState(0);

@@ -65,9 +65,10 @@ export function RenderBar({ blocked, sending, estimate, ...refusal }: RenderBarP
         >
           {sending ? en.brief.rendering : en.brief.render}
         </Button>
-        <p id="render-note" className={style.note} role="status">
-          {blocked !== "" ? blocked : estimate !== undefined && estimateText(estimate)}
-        </p>
+        <div id="render-note" className={style.note}>
+          <p role="status">{blocked}</p>
+          {blocked === "" && estimate !== undefined && <p>{estimateText(estimate)}</p>}
+        </div>
         <kbd className={style.keys}>{en.brief.renderKeys}</kbd>
       </div>
     </div>

@@ -1,9 +1,11 @@
 import { en } from "../messages/en";
-import { Field } from "../ui/field";
+import { Choice } from "../ui/choice";
+import { Field, FieldNotes } from "../ui/field";
 import { Panel } from "../ui/panel";
 import { Toggle } from "../ui/toggle";
 import { useBriefForm } from "./brief_form";
 import { STEM_MODES } from "./draft";
+import { controlId } from "./field_paths";
 import { FormField } from "./form_field";
 import { parseNumber } from "./number_text";
 import style from "./section.module.css";
@@ -70,23 +72,19 @@ export function TakeSection() {
           onChange={(stems) => change({ stems })}
         />
         {draft.stems && (
-          <FormField path="brief.stem_mode" label={en.brief.stemMode}>
-            {(attributes) => (
-              <select
-                {...attributes}
-                value={draft.stemMode}
-                onChange={(event) =>
-                  change({ stemMode: STEM_MODES.find((mode) => mode === event.target.value) ?? "exact" })
-                }
-              >
-                {STEM_MODES.map((mode) => (
-                  <option key={mode} value={mode}>
-                    {en.brief.stemModes[mode]}
-                  </option>
-                ))}
-              </select>
-            )}
-          </FormField>
+          <div>
+            <Choice
+              legend={en.brief.stemMode}
+              options={STEM_MODES.map((value) => ({ value, label: en.brief.stemModes[value] }))}
+              value={draft.stemMode}
+              onChange={(stemMode) => change({ stemMode })}
+            />
+            <FieldNotes
+              id={controlId("brief.stem_mode")}
+              hint={en.brief.stemModeHints[draft.stemMode]}
+              problem={problems.get("brief.stem_mode")}
+            />
+          </div>
         )}
       </div>
     </Panel>

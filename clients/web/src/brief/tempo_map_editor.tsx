@@ -1,5 +1,6 @@
 import { en } from "../messages/en";
 import { Button } from "../ui/button";
+import { controlAttributes } from "../ui/control_attributes";
 import { FieldNotes } from "../ui/field";
 import { Icon } from "../ui/icon";
 import { useBriefForm } from "./brief_form";
@@ -11,6 +12,7 @@ import style from "./tempo_map_editor.module.css";
 import { addRow, BEAT_UNITS, editRow, MAX_ROWS, ROW_PATHS, type RowField, removeRow } from "./tempo_rows";
 
 const POINTS = "brief.tempo_map.points";
+const FIELDS = ["startSeconds", "bpm", "beatsPerBar", "beatUnit"] as const satisfies readonly RowField[];
 const { map } = en.brief;
 const LABELS = {
   startSeconds: map.from,
@@ -24,24 +26,36 @@ interface RowProps {
   readonly index: number;
 }
 
+/** A row whose errors stand below it, because its columns are too narrow for a sentence. */
 function Row({ row, index }: RowProps) {
-  const { draft, change } = useBriefForm();
+  const { draft, problems, change } = useBriefForm();
   const number = index + 1;
   const edit = (field: RowField, text: string): void => change({ points: editRow(draft.points, row.id, field, text) });
-  const label = (field: RowField) => (
-    <>
-      {LABELS[field]}
-      <span className="visually-hidden">{map.rowField(number)}</span>
-    </>
-  );
-  const path = (field: RowField): string => `${POINTS}[${index}].${ROW_PATHS[field]}`;
+  const cells = FIELDS.map((field) => {
+    const path = `${POINTS}[${index}].${ROW_PATHS[field]}`;
+    return { field, id: controlId(path), problem: problems.get(path) };
+  });
   return (
     <li className={style.row}>
-      {(["startSeconds", "bpm", "beatsPerBar"] as const).map((field) => (
-        <FormField key={field} path={path(field)} label={label(field)}>
-          {(attributes) => (
+      {cells.map(({ field, id, problem }) => (
+        <div key={field} className={style.cell}>
+          <label htmlFor={id}>
+            {LABELS[field]}
+            <span className="visually-hidden">{map.rowField(number)}</span>
+          </label>
+          {field === "beatUnit" ? (
+            <select
+              {...controlAttributes(id, undefined, problem)}
+              value={row.beatUnit}
+              onChange={(event) => edit("beatUnit", event.target.value)}
+            >
+              {BEAT_UNITS.map((unit) => (
+                <option key={unit}>{unit}</option>
+              ))}
+            </select>
+          ) : (
             <input
-              {...attributes}
+              {...controlAttributes(id, undefined, problem)}
               inputMode="decimal"
               autoComplete="off"
               readOnly={index === 0 && field === "startSeconds" && row.startSeconds === "0"}
@@ -49,17 +63,8 @@ function Row({ row, index }: RowProps) {
               onChange={(event) => edit(field, event.target.value)}
             />
           )}
-        </FormField>
+        </div>
       ))}
-      <FormField path={path("beatUnit")} label={label("beatUnit")}>
-        {(attributes) => (
-          <select {...attributes} value={row.beatUnit} onChange={(event) => edit("beatUnit", event.target.value)}>
-            {BEAT_UNITS.map((unit) => (
-              <option key={unit}>{unit}</option>
-            ))}
-          </select>
-        )}
-      </FormField>
       <Button
         look="quiet"
         className={section.icon}
@@ -70,6 +75,11 @@ function Row({ row, index }: RowProps) {
       >
         <Icon name="close" />
       </Button>
+      <div className={style.problems}>
+        {cells.map(({ field, id, problem }) => (
+          <FieldNotes key={field} id={id} problem={problem && map.rowProblem(LABELS[field], problem)} />
+        ))}
+      </div>
     </li>
   );
 }

@@ -1,5 +1,7 @@
+import { Code } from "@connectrpc/connect";
+import { callError } from "@sonichaos/client";
 import type { Job } from "@sonichaos/client/gen/sonichaos/jobs/v1/job_pb.js";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useEffectEvent, useMemo, useRef, useState } from "react";
 
 import { en } from "../messages/en";
 import { usePersonas } from "../personas/use_personas";
@@ -8,6 +10,7 @@ import { hrefOf } from "../routing/route";
 import { Button } from "../ui/button";
 import buttonStyle from "../ui/button.module.css";
 import { CallProblem } from "../ui/call_problem";
+import { usePageTitle } from "../ui/use_page_title";
 import { DeleteDialog } from "./delete_dialog";
 import { FilterBar } from "./filter_bar";
 import { parseFilters } from "./filters";
@@ -25,6 +28,16 @@ function useNow(): Date {
     return () => clearInterval(timer);
   }, []);
   return now;
+}
+
+/** Lists anew when both services serve again, if one of them did not answer before. */
+function useReloadOnceServing({ problems, reload }: Library, serving: boolean): void {
+  const reloadIfPartial = useEffectEvent(() => {
+    if (problems.length > 0) reload();
+  });
+  useEffect(() => {
+    if (serving) reloadIfPartial();
+  }, [serving]);
 }
 
 function Empty({ library, filtered }: { readonly library: Library; readonly filtered: boolean }) {
@@ -45,7 +58,8 @@ function Empty({ library, filtered }: { readonly library: Library; readonly filt
 
 function Problems({ library }: { readonly library: Library }) {
   const [first] = library.problems;
-  if (library.problems.length === 0) return null;
+  // The sign-in panel speaks for a missing credential.
+  if (library.problems.length === 0 || callError(first).code === Code.Unauthenticated) return null;
   return (
     <div className={style.problems}>
       {library.problems.length === 1 && <p>{en.library.partly}</p>}
@@ -62,9 +76,15 @@ interface LibraryPageProps {
 
 /** The caller's takes and separations. */
 export function LibraryPage({ query }: LibraryPageProps) {
+  usePageTitle(en.app.library);
   const filters = useMemo(() => parseFilters(query), [query]);
   const library = useLibrary(filters);
-  const { personas } = usePersonas(useReadiness().render.state === "serving");
+  const { render, separation } = useReadiness();
+  const { personas } = usePersonas(render.state === "serving");
+  useReloadOnceServing(
+    library,
+    [render, separation].every(({ state }) => state === "serving"),
+  );
   const [deleting, setDeleting] = useState<Job>();
   const [message, setMessage] = useState("");
   const heading = useRef<HTMLHeadingElement>(null);

@@ -81,7 +81,10 @@ export function useLibrary(filters: LibraryFilters): Library {
     },
     [load],
   );
-  useEffect(() => list(query), [list, query]);
+  useEffect(() => {
+    list(query);
+    return onBearerChange(() => list(query)); // another caller has other jobs
+  }, [list, query]);
 
   const change = useCallback((edit: (jobs: readonly Job[], hasMore: boolean) => readonly Job[]): void => {
     setListing((before) => ({ ...before, jobs: edit(before.jobs, before.hasMore) }));

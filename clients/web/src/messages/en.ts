@@ -14,6 +14,8 @@ export const en = {
   app: {
     name: "SONICHAOS",
     product: "AI Studio",
+    title: "SONICHAOS AI Studio",
+    titleOf: (page: string) => `${page} · SONICHAOS AI Studio`,
     compose: "Compose",
     library: "Library",
     skipToContent: "Skip to content",

@@ -63,9 +63,10 @@ export const brief = {
   stems: "Separate into stems",
   stemsHint: "Drums, bass, vocals and other. Takes longer; you can also ask for them later.",
   stemMode: "Sum of the stems",
-  stemModes: {
-    exact: "exact: the stems add up to the bounce, sample for sample",
-    raw: "raw: the separator's own outputs",
+  stemModes: { exact: "Exact", raw: "Raw" },
+  stemModeHints: {
+    exact: "The stems add up to the bounce, sample for sample.",
+    raw: "The separator's own outputs, which do not quite add up.",
   },
   tempo: "Tempo",
   tempoChoices: { open: "Open", bpm: "One tempo", map: "Tempo map" },
@@ -81,6 +82,7 @@ export const brief = {
     bpm: "BPM",
     beats: "Beats",
     unit: "Unit",
+    rowProblem: (field: string, problem: string) => `${field}: ${problem}`,
     rowField: (row: number) => `, point ${row}`,
     add: "Add a point",
     remove: (row: number) => `Remove point ${row}`,

@@ -4,7 +4,7 @@ export const session = {
   title: "Sign in",
   missing: "This host needs an API key or a token.",
   expired: "Your token has expired. Enter a new one.",
-  invalid: (message: string) => `The host refused the credential: ${message}`,
+  invalid: "The host refused the key or token: it is unknown, revoked or not complete.",
   malformed: "Enter a key or token: printable ASCII characters without spaces.",
   label: "API key or token",
   stays: "It stays in this tab: it is sent to this host only, and forgotten when you close the tab.",

@@ -76,12 +76,14 @@ export class ReadinessPoller {
     this.listeners.add(listener);
     if (this.listeners.size === 1) {
       document.addEventListener("visibilitychange", this.recheck);
+      addEventListener("online", this.recheck);
       this.recheck();
     }
     return () => {
       this.listeners.delete(listener);
       if (this.listeners.size > 0) return;
       document.removeEventListener("visibilitychange", this.recheck);
+      removeEventListener("online", this.recheck);
       clearTimeout(this.timer);
     };
   };

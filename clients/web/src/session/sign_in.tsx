@@ -14,7 +14,7 @@ const CREDENTIAL = /^[\x21-\x7e]+$/;
 function refusalText(reason: string, message: string): string {
   if (reason === "CREDENTIALS_MISSING") return en.session.missing;
   if (reason === "CREDENTIALS_EXPIRED") return en.session.expired;
-  return en.session.invalid(message);
+  return reason === "CREDENTIALS_INVALID" ? en.session.invalid : message;
 }
 
 /** Asks for a credential once a call was refused for want of a valid one. */
