@@ -15,7 +15,8 @@ LENGTH_S = 8.0
 class ModelVersion:
     """One version; ``token`` is its current claim, ``lost_token`` the claim whose loss was counted as a crash.
 
-    ``waiting``: its worker works on nothing. ``suspect``: it was being worked on when its process died.
+    ``waiting``: its worker works on nothing. ``suspect``: it was being worked on when its process died. ``deleted``: its files
+    were deleted.
     """
 
     job_id: str
@@ -31,6 +32,7 @@ class ModelVersion:
     lost_token: str | None = None
     waiting: bool = False
     suspect: bool = False
+    deleted: bool = False
 
     def leave(self, state: JobState) -> None:
         """A state without a worker."""

@@ -198,10 +198,16 @@ class JournalMachine(RuleBasedStateMachine):
         """The time of day of one host is set."""
         self._clocks[host].set_by(seconds)
 
-    @rule(host=HOSTS, job_id=jobs, kind=st.sampled_from(["cancel", "rerender", "retry", "delete"]))
+    @rule(host=HOSTS, job_id=jobs, kind=st.sampled_from(["cancel", "rerender", "retry", "delete", "delete version"]))
     def ask(self, host: int, job_id: str, kind: str) -> None:
         """What callers ask for."""
-        asked = {"cancel": self._cancel, "rerender": self._rerender, "retry": self._retry, "delete": self._delete}
+        asked = {
+            "cancel": self._cancel,
+            "rerender": self._rerender,
+            "retry": self._retry,
+            "delete": self._delete,
+            "delete version": self._delete_version,
+        }
         asked[kind](host, job_id)
 
     def _cancel(self, host: int, job_id: str) -> None:
@@ -231,8 +237,8 @@ class JournalMachine(RuleBasedStateMachine):
         self._model.add(job_id, number, tenant=self._tenants[job_id])
 
     def _retry(self, host: int, job_id: str) -> None:
-        """The newest failed version, at the end of the queue."""
-        failed = [one for one in self._model.of_job(job_id) if one.state is JobState.FAILED]
+        """The newest failed version that was not deleted, at the end of the queue."""
+        failed = [one for one in self._model.of_job(job_id) if one.state is JobState.FAILED and not one.deleted]
         if not failed:
             with pytest.raises((FailedPrecondition, NotFound)):
                 self._journals[host].retry_version(self._tenants[job_id], job_id, 0, limit=MANY)
@@ -258,6 +264,24 @@ class JournalMachine(RuleBasedStateMachine):
             del self._model.versions[version.job_id, version.number]
         self._model.requests = {name: known for name, known in self._model.requests.items() if known != job_id}
 
+    def _delete_version(self, host: int, job_id: str) -> None:
+        """The newest re-render, once it has ended; its row stays."""
+        tenant, rerenders = self._tenants[job_id], self._model.of_job(job_id)[1:]
+        if not rerenders:
+            with pytest.raises(NotFound):
+                self._journals[host].start_delete_version(tenant, job_id, 2, RENDER)
+            return
+        version = rerenders[-1]
+        if not version.state.ended:
+            with pytest.raises(FailedPrecondition):
+                self._journals[host].start_delete_version(tenant, job_id, version.number, RENDER)
+            return
+        deletion = self._journals[host].start_delete_version(tenant, job_id, version.number, RENDER)
+        assert (deletion is None) == version.deleted
+        if deletion is not None:
+            self._journals[host].finish_delete_version(deletion)
+        version.deleted = True
+
     @invariant()
     def the_journal_is_as_the_model(self) -> None:
         """States, attempts, crashes, waits and queue; events without a gap; at most one audit row of a kind for each version."""
@@ -267,6 +291,8 @@ class JournalMachine(RuleBasedStateMachine):
             found = [(one.number, one.state, one.attempt, one.crashes) for one in job.versions]
             wanted = self._model.of_job(job_id)
             assert found == [(one.number, one.state, one.attempt, one.crashes) for one in wanted]
+            assert [one.delete_time is not None for one in job.versions] == [one.deleted for one in wanted]
+            assert not any(one.files for one in job.versions if one.delete_time is not None)
             waits = [one.waits.waiting is not None for one in job.versions]
             assert waits == [one.waiting for one in wanted]
             events = journal.events_after(job_id, 0, MANY).events
