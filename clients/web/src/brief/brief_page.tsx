@@ -109,14 +109,14 @@ export function BriefPage({ fromJobId }: BriefPageProps) {
 
   return (
     <BriefFormContext value={form}>
-      <div className={style.head}>
-        <div>
+      <div>
+        <div className={style.head}>
           <h1>{en.app.compose}</h1>
-          <p className="muted">{en.brief.intro}</p>
+          <Button look="quiet" onClick={() => replace(newDraft(), "cleared")}>
+            {en.brief.reset}
+          </Button>
         </div>
-        <Button look="quiet" onClick={() => replace(newDraft(), "cleared")}>
-          {en.brief.reset}
-        </Button>
+        <p className="muted">{en.brief.intro}</p>
       </div>
       <ReadinessNotice />
       {restoreProblem !== undefined && <CallProblem thrown={restoreProblem} />}

@@ -46,24 +46,29 @@ function tempoAxis(analysis: AnalyzePromptResponse, draft: Draft): Axis {
 function keyAxis({ key }: AnalyzePromptResponse, draft: Draft): Axis {
   if (draft.tonic !== "")
     return { name: axes.key, values: [], otherwise: axes.setKey(`${draft.tonic} ${en.brief.modes[draft.mode]}`) };
-  const values = key === "" ? [] : [{ value: key, source: axes.whole }];
+  const values = key === "" ? [] : [{ value: key, source: "" }];
   return { name: axes.key, values, otherwise: draft.score === "none" ? axes.openKey : axes.score };
 }
 
-function axesOf(analysis: AnalyzePromptResponse, draft: Draft): readonly Axis[] {
+/** `composes`: whether the renderer composes a score from what was read. Another one follows the prompt as it is. */
+function axesOf(analysis: AnalyzePromptResponse, draft: Draft, composes: boolean): readonly Axis[] {
   const voice = draft.instrumental ? axes.setInstrumental : axes.openVoice;
   return [
     {
       name: axes.instrumentation,
       values: analysis.instrumentation.map(shown),
-      otherwise: axes.openInstrumentation,
+      otherwise: composes ? axes.openInstrumentation : axes.wholePrompt,
     },
-    { name: axes.mood, values: analysis.mood === undefined ? [] : [shown(analysis.mood)], otherwise: axes.openMood },
+    {
+      name: axes.mood,
+      values: analysis.mood === undefined ? [] : [shown(analysis.mood)],
+      otherwise: composes ? axes.openMood : axes.wholePrompt,
+    },
     tempoAxis(analysis, draft),
     keyAxis(analysis, draft),
     {
       name: axes.voice,
-      values: analysis.instrumental && !draft.instrumental ? [{ value: axes.instrumental, source: axes.whole }] : [],
+      values: analysis.instrumental && !draft.instrumental ? [{ value: axes.instrumental, source: "" }] : [],
       otherwise: voice,
     },
   ];
@@ -76,7 +81,7 @@ interface PromptAxesProps {
 
 /** What the services read from the prompt as it is typed, and who decides the rest. */
 export function PromptAxes({ ready }: PromptAxesProps) {
-  const { draft } = useBriefForm();
+  const { draft, limits } = useBriefForm();
   const { analysis, waiting, failed } = usePromptAnalysis(draft.prompt, ready);
   const id = useId();
   return (
@@ -86,12 +91,12 @@ export function PromptAxes({ ready }: PromptAxesProps) {
         <p className="muted">{failed ? axes.failed : waiting ? axes.waiting : axes.empty}</p>
       ) : (
         <dl className={waiting ? style.stale : undefined}>
-          {axesOf(analysis, draft).map(({ name, values, otherwise }) => (
+          {axesOf(analysis, draft, limits.supportsScore).map(({ name, values, otherwise }) => (
             <div key={name}>
               <dt>{name}</dt>
               {values.map(({ value, source }) => (
                 <dd key={value}>
-                  <b>{value}</b> <span>{source}</span>
+                  <b>{value}</b> {source !== "" && <span>{source}</span>}
                 </dd>
               ))}
               {values.length === 0 && <dd className="muted">{otherwise}</dd>}

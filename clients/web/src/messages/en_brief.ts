@@ -27,6 +27,7 @@ export const brief = {
     bpm: (min: string, max: string) => (min === max ? `${min} BPM` : `${min} to ${max} BPM`),
     openInstrumentation: "Not named: the seed decides",
     openMood: "Not named: the seed decides",
+    wholePrompt: "The renderer follows the prompt as a whole",
     openTempo: "Not named: the seed decides",
     openKey: "Not named: the seed decides",
     setTempo: (tempo: string) => `Set below: ${tempo}`,
