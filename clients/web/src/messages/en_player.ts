@@ -37,6 +37,7 @@ export const player = {
   zoomFit: "Show the whole take",
   fit: "Fit",
   follow: "Follow",
+  followTitle: "Keep the playhead in sight",
   scroll: "Visible part of the take",
   shortcuts: "Keyboard shortcuts",
   shortcutKeys: [

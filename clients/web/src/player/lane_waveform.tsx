@@ -88,7 +88,7 @@ function followView(wave: WaveSurfer, view: TimelineView): () => void {
   };
   const onScroll = () => {
     if (drawing || request !== 0 || Math.abs(wave.getScroll() - view.get().scrollLeft) <= 1) return;
-    view.scrollTo(wave.getScroll());
+    view.scrollAway(wave.getScroll());
   };
   const stops = [view.subscribe(followSoon), wave.on("redrawcomplete", followSoon), wave.on("scroll", onScroll)];
   return () => {

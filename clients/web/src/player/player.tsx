@@ -1,7 +1,7 @@
 // The player of a take: one clock for all files, lanes under one ruler, two versions at the same position.
 
 import type { Job } from "@sonichaos/client/gen/sonichaos/jobs/v1/job_pb.js";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 
 import { en } from "../messages/en";
 import { Button } from "../ui/button";
@@ -25,7 +25,7 @@ import { Transport } from "./transport";
 import { useFrame } from "./use_frame";
 import { highestPeak, useEngine, useJobRef, useLoudness, usePeaks, usePlayerState, useTakeAudio } from "./use_player";
 
-import { useZoomGestures } from "./zoom";
+import { useZoomGestures, zoomAtPlayhead } from "./zoom";
 
 interface PlayerProps {
   readonly job: Job;
@@ -100,7 +100,7 @@ function Timeline({ engine, take, job, view, onDownload }: TimelineProps) {
   return (
     <section ref={area} className={style.timeline} aria-label={en.player.timeline}>
       <div className={style.row}>
-        <ZoomButtons view={view} />
+        <ZoomButtons engine={engine} view={view} />
         <div ref={ruler}>
           <Ruler engine={engine} grid={take.grid} view={view} seconds={seconds} />
         </div>
@@ -139,21 +139,46 @@ function differingVersion(take: Take, lane: LaneName): number | undefined {
 }
 
 interface ZoomButtonsProps {
+  readonly engine: PlayerEngine;
   readonly view: TimelineView;
 }
 
-function ZoomButtons({ view }: ZoomButtonsProps) {
+function ZoomButtons({ engine, view }: ZoomButtonsProps) {
+  const { follow } = useSyncExternalStore(view.subscribe, view.get);
   return (
     <div className={style.zoom}>
-      <Button look="quiet" aria-label={en.player.zoomOut} title={en.player.zoomOut} onClick={() => view.zoomOut()}>
+      <Button
+        look="quiet"
+        aria-label={en.player.zoomOut}
+        title={en.player.zoomOut}
+        onClick={() => zoomAtPlayhead(engine, view, "out")}
+      >
         <Icon name="minus" />
       </Button>
-      <Button look="quiet" aria-label={en.player.zoomIn} title={en.player.zoomIn} onClick={() => view.zoomIn()}>
+      <Button
+        look="quiet"
+        aria-label={en.player.zoomIn}
+        title={en.player.zoomIn}
+        onClick={() => zoomAtPlayhead(engine, view, "in")}
+      >
         <Icon name="plus" />
       </Button>
       <Button look="quiet" title={`${en.player.zoomFit} (Z)`} onClick={() => view.fit()}>
         {en.player.fit}
       </Button>
+      {!view.fitted && (
+        <Button
+          look="quiet"
+          aria-pressed={follow}
+          title={en.player.followTitle}
+          onClick={() => {
+            view.setFollow(!follow);
+            if (!follow) view.followTo(engine.position());
+          }}
+        >
+          {en.player.follow}
+        </Button>
+      )}
     </div>
   );
 }

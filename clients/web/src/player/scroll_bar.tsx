@@ -25,7 +25,10 @@ export function ScrollBar({ view }: ScrollBarProps) {
       // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls has to be reachable by keyboard
       tabIndex={0}
       aria-label={en.player.scroll}
-      onScroll={(event) => view.scrollTo(event.currentTarget.scrollLeft)}
+      onScroll={(event) => {
+        const { scrollLeft: now } = event.currentTarget;
+        if (Math.abs(now - view.get().scrollLeft) > 1) view.scrollAway(now);
+      }}
     >
       <div style={{ width: content, height: 1 }} />
     </section>

@@ -57,8 +57,11 @@ describe("TimelineView", () => {
     expect(view.get().scrollLeft).toBe(0);
     view.followTo(12);
     expect(view.pixelOf(12)).toBeCloseTo(80, 0);
-    view.setFollow(false);
+    view.scrollAway(100);
     view.followTo(40);
-    expect(view.pixelOf(12)).toBeCloseTo(80, 0);
+    expect(view.get()).toMatchObject({ scrollLeft: 100, follow: false });
+    view.setFollow(true);
+    view.followTo(40);
+    expect(view.pixelOf(40)).toBeLessThanOrEqual(1000);
   });
 });

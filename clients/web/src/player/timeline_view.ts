@@ -1,7 +1,6 @@
 // Which part of a take the lanes show. One for all lanes, so that they stay aligned.
 
 const MAX_PIXELS_PER_SECOND = 400;
-const ZOOM_STEP = 1.6;
 /** Share of the width that the playhead may cross before the view turns a page, and where it then stands. */
 const PAGE_AT = 0.92;
 const PAGE_TO = 0.08;
@@ -57,14 +56,6 @@ export class TimelineView {
     this.#show(wanted, anchor * wanted - pixel, wanted === fitting);
   }
 
-  zoomIn(): void {
-    this.zoom(ZOOM_STEP);
-  }
-
-  zoomOut(): void {
-    this.zoom(1 / ZOOM_STEP);
-  }
-
   fit(): void {
     this.#show(this.#now.width / this.#now.seconds, 0, true);
   }
@@ -86,6 +77,12 @@ export class TimelineView {
   scrollTo(scrollLeft: number): void {
     if (Math.abs(scrollLeft - this.#now.scrollLeft) < 1) return;
     this.#show(this.#now.pixelsPerSecond, scrollLeft, this.#fitted);
+  }
+
+  /** Somebody looks at another part: the view stays there until it is told to follow again. */
+  scrollAway(scrollLeft: number): void {
+    this.#now = { ...this.#now, follow: false };
+    this.scrollTo(scrollLeft);
   }
 
   setFollow(follow: boolean): void {

@@ -52,10 +52,6 @@ export function Transport({ engine, take }: TransportProps) {
       </div>
       <PositionText engine={engine} take={take} />
       <div className={style.group}>
-        <Button aria-pressed={state.loopOn} onClick={() => engine.setLoop(!state.loopOn)}>
-          {en.player.loop}
-        </Button>
-        {state.loopOn && <LoopFields engine={engine} grid={grid} />}
         <Button
           aria-pressed={state.clickOn}
           disabled={grid === undefined}
@@ -64,6 +60,10 @@ export function Transport({ engine, take }: TransportProps) {
         >
           {en.player.click}
         </Button>
+        <Button aria-pressed={state.loopOn} onClick={() => engine.setLoop(!state.loopOn)}>
+          {en.player.loop}
+        </Button>
+        {state.loopOn && <LoopFields engine={engine} grid={grid} />}
       </div>
       <div className={style.end}>
         <ShortcutHelp />

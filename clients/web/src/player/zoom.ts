@@ -6,6 +6,14 @@ import type { TimelineView } from "./timeline_view";
 
 const WHEEL_SPEED = 0.008;
 const FIRST_ZOOM = 3;
+const STEP = 1.6;
+
+/** One step of zoom about the playhead, or about the middle if the playhead is out of sight. */
+export function zoomAtPlayhead(engine: PlayerEngine, view: TimelineView, direction: "in" | "out"): void {
+  const { width } = view.get();
+  const playhead = view.pixelOf(engine.position());
+  view.zoom(direction === "in" ? STEP : 1 / STEP, playhead >= 0 && playhead <= width ? playhead : width / 2);
+}
 
 /** From the whole take to the loop, or to the playhead without one; from there back to the whole take. */
 export function zoomToLoopOrFit(engine: PlayerEngine, view: TimelineView): void {
