@@ -298,7 +298,10 @@ def test_two_at_once_have_two_numbers(pair: Pair) -> None:
 
 
 def test_an_upload_is_re_rendered(pair: Pair, tmp_path: Path) -> None:
-    """With the caller's tempo map and key; the job moves to render_service, and the separated files stay."""
+    """With the caller's tempo map and key; the job moves to render_service, and the separated files stay.
+
+    Also after the re-render was deleted.
+    """
     rng = np.random.default_rng(3)
     beats = np.zeros(4 * 44100)
     for beat in range(8):
@@ -323,6 +326,14 @@ def test_an_upload_is_re_rendered(pair: Pair, tmp_path: Path) -> None:
     assert old["drums.wav"] == new["drums.wav"]
     assert json.loads(new["manifest.json"])["tempoMap"]["points"][0]["bpm"] == 120.0
     assert pair.client.replay(job.job_id, version=2).outcome == render_pb2.REPLAY_OUTCOME_EXACT
+
+    marked = pair.client.delete_version(job, 2)  # the message is from before the job moved
+    assert [one.HasField("delete_time") for one in marked.versions] == [False, True]
+    assert files_of(pair, job.job_id, 1) == old
+    with pytest.raises(NotFoundError, match="its files were deleted"):
+        pair.client.create_signed_url(job.job_id, version=2)
+    with pytest.raises(FailedPreconditionError, match="the files of version 2, which was deleted"):
+        pair.client.replay(job.job_id, version=2)
 
 
 def test_a_killed_re_render_is_retried(pair: Pair, base: Story) -> None:
