@@ -1,4 +1,3 @@
-import { Code, ConnectError } from "@connectrpc/connect";
 import { entryOfZip } from "@sonichaos/client";
 import type { Job, StoredFile, Version } from "@sonichaos/client/gen/sonichaos/jobs/v1/job_pb.js";
 import { FileKind } from "@sonichaos/client/gen/sonichaos/jobs/v1/jobs_service_pb.js";
@@ -11,10 +10,8 @@ import { Panel } from "../ui/panel";
 import { ProgressBar } from "../ui/progress_bar";
 import { useCall } from "../ui/use_call";
 import style from "./downloads.module.css";
-import { fetchStored, signedUrl } from "./fetch_stored";
-import { entryFileName, fileName, sizeWords } from "./file_name";
-import { saveBytes, saveUrl } from "./save";
-import { sha256Of } from "./sha256";
+import { sizeWords } from "./file_name";
+import { saveEntry, saveFile } from "./save_stored";
 
 interface DownloadsPanelProps {
   readonly job: Job;
@@ -61,7 +58,7 @@ function WholeFile({ job, number, kind, file, label }: WholeFileProps) {
   const call = useCall();
   const download = (): void =>
     call.start(async () => {
-      saveUrl(await signedUrl({ job, version: number, kind }), fileName(job.jobId, number, kind));
+      await saveFile(job, number, kind);
     });
   return (
     <li>
@@ -88,16 +85,12 @@ function OneStem({ job, version, name }: OneStemProps) {
     return () => controller.abort();
   }, []);
   const entry = entryOfZip(version, name);
-  const { number } = version;
   const download = (): void =>
     call.start(async () => {
       setFraction(0);
       const signal = leaving.current?.signal;
       const options = { onProgress: setFraction, ...(signal === undefined ? {} : { signal }) };
-      const bytes = await fetchStored({ job, version: number, kind: FileKind.ZIP, entry }, options);
-      if ((await sha256Of(bytes)) !== entry.sha256)
-        throw new ConnectError(en.take.downloadDamaged(name), Code.DataLoss);
-      saveBytes(bytes, entryFileName(job.jobId, number, name), "audio/wav");
+      await saveEntry(job, version, name, options);
     });
   return (
     <li>

@@ -77,7 +77,7 @@ export const progress = {
   notifyCancelled: (name: string) => `${name} was cancelled.`,
   take: "The take",
   takeVersion: (version: number) => `v${version} of the take`,
-  connectionLost: "Connection lost. Trying again; the work goes on.",
+  connectionLost: "Connection lost. Trying again; the take is not lost.",
   announce: (track: string, percent: number, stage: string) => `${track}: ${percent} %. ${stage}.`,
   pageTitle: (percent: number, track: string, name: string) => `${percent} % ${track} – ${name}`,
   pageTitleState: (state: string, name: string) => `${state} – ${name}`,

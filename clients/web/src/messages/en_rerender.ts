@@ -24,7 +24,6 @@ export const rerender = {
   startsFrom: (version: number) => `Starts from v${version}. The other three stems stay as they are.`,
   needsStems: (version: number) => `v${version} has no stems yet. Add stems, then any of them can be rendered again.`,
   needsDone: (version: number) => `v${version} is still in progress. Its stems can be rendered again when it is done.`,
-  erased: "The prompt of this take was erased, so none of its stems can be rendered again.",
   stem: "Stem",
   stemNamed: stems,
   drumsOff:
@@ -36,7 +35,7 @@ export const rerender = {
   choosePersona: "Choose a persona",
   prompt: "Prompt",
   promptHint: "Change it to steer the new stem. The rest of the take does not change.",
-  promptNeeded: "Write a prompt: an upload has none.",
+  promptNeeded: "Write a prompt: an upload has none, and an erased one is gone.",
   promptTooLong: (length: number) => `At most 2000 characters, got ${length}.`,
   seed: "Seed",
   seedRange: (text: string) => `A whole number from 0 to 4294967295, got “${text}”.`,

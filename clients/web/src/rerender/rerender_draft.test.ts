@@ -26,7 +26,7 @@ function firstOf(job: typeof TAKE): Version {
 }
 
 function draft(fields: Partial<RerenderDraft>): RerenderDraft {
-  return { ...startDraft(firstOf(TAKE), 7), seed: "7", ...fields };
+  return { ...startDraft(TAKE, firstOf(TAKE), 7), seed: "7", ...fields };
 }
 
 const problems = (fields: Partial<RerenderDraft>) =>
@@ -34,7 +34,7 @@ const problems = (fields: Partial<RerenderDraft>) =>
 
 describe("the form of a re-render", () => {
   it("starts with the vocals of the version as they are, and another seed", () => {
-    const start = startDraft(firstOf(TAKE), 7);
+    const start = startDraft(TAKE, firstOf(TAKE), 7);
     expect(start).toMatchObject({ stem: Stem.VOCALS, personaId: "velvet-lounge", prompt: "a waltz", toBar: "7" });
     expect(Number(start.seed)).toBeGreaterThanOrEqual(0);
     expect(problemsOf(start, TAKE, firstOf(TAKE), 7).size).toBe(0);
@@ -63,7 +63,7 @@ describe("the form of a re-render", () => {
   });
 
   it("asks an upload for everything that it lacks", () => {
-    const found = problemsOf(draft({ personaId: "", prompt: " " }), UPLOAD, firstOf(UPLOAD), 0);
+    const found = problemsOf(draft({ personaId: "", prompt: " ", bpm: "", key: "" }), UPLOAD, firstOf(UPLOAD), 0);
     expect(new Set(found.keys())).toEqual(new Set(["persona_id", "prompt", "bpm", "key"]));
     const complete = draft({ bpm: "92.5", key: "A minor" });
     expect(problemsOf(complete, UPLOAD, firstOf(UPLOAD), 0).size).toBe(0);
@@ -71,6 +71,26 @@ describe("the form of a re-render", () => {
       tempo: { case: "bpm", value: 92.5 },
       key: "A minor",
     });
+  });
+
+  it("starts an upload with the tempo and key that it got before", () => {
+    const known = create(JobSchema, {
+      jobId: "j-2",
+      brief: { fileName: "mix.wav" },
+      versions: [
+        { number: 1, brief: {} },
+        { number: 2, brief: { tempoMap: { points: [{ bpm: 92.5 }] }, key: "A minor" } },
+      ],
+    });
+    expect(startDraft(known, firstOf(known), 0)).toMatchObject({ bpm: "92.5", key: "A minor" });
+    expect(startDraft(UPLOAD, firstOf(UPLOAD), 0)).toMatchObject({ bpm: "", key: "" });
+  });
+
+  it("asks for a prompt where that of the take was erased", () => {
+    const erased = create(JobSchema, { jobId: "j-3", versions: [{ number: 1, brief: { ...BRIEF, prompt: "" } }] });
+    const found = problemsOf(draft({ prompt: "" }), erased, firstOf(erased), 7);
+    expect([...found.keys()]).toEqual(["prompt"]);
+    expect(problemsOf(draft({ prompt: "new words" }), erased, firstOf(erased), 7).size).toBe(0);
   });
 
   it("leaves out what is as before, and tempo and key of a take", () => {

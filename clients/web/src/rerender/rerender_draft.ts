@@ -40,8 +40,9 @@ export type FieldProblems = ReadonlyMap<FieldName, string>;
 
 const MAX_PROMPT = 2000;
 
-/** Where the form starts: the vocals of this version, as they are, with another seed. */
-export function startDraft(base: Version, bars: number): RerenderDraft {
+/** Where the form starts: the vocals of this version, as they are, with another seed; an upload with the grid that it got before. */
+export function startDraft(job: Job, base: Version, bars: number): RerenderDraft {
+  const known = job.versions.find((version) => version.brief?.tempoMap !== undefined)?.brief;
   return {
     stem: Stem.VOCALS,
     personaId: base.brief?.personaId ?? "",
@@ -53,8 +54,8 @@ export function startDraft(base: Version, bars: number): RerenderDraft {
     toBar: String(Math.max(1, bars)),
     newPart: false,
     allowDrift: false,
-    bpm: "",
-    key: "",
+    bpm: known?.tempoMap?.points[0]?.bpm.toString() ?? "",
+    key: known?.key ?? "",
   };
 }
 
@@ -70,7 +71,7 @@ export function problemsOf(draft: RerenderDraft, job: Job, base: Version, bars: 
   const upload = needsGrid(job, base);
   if (upload && draft.personaId === "") found.set("persona_id", words.personaNeeded);
   if (draft.prompt.length > MAX_PROMPT) found.set("prompt", words.promptTooLong(draft.prompt.length));
-  if (upload && draft.prompt.trim() === "") found.set("prompt", words.promptNeeded);
+  if ((base.brief?.prompt ?? "") === "" && draft.prompt.trim() === "") found.set("prompt", words.promptNeeded);
   if (parseSeed(draft.seed) === undefined) found.set("seed", words.seedRange(draft.seed));
   if (upload && !(Number(draft.bpm) >= 30 && Number(draft.bpm) <= 300)) found.set("bpm", words.bpmRange);
   if (upload && draft.key.trim() === "") found.set("key", words.keyNeeded);

@@ -1,8 +1,9 @@
 import { callError } from "@sonichaos/client";
 import type { Job, Version } from "@sonichaos/client/gen/sonichaos/jobs/v1/job_pb.js";
-import { type FormEvent, useRef, useState } from "react";
+import { type FormEvent, useEffect, useRef, useState } from "react";
 
 import { renders } from "../api/calls";
+import { focusFirstProblem } from "../brief/focus_problem";
 import { type OpenRequest, requestFor } from "../brief/request_id";
 import { drawSeed } from "../brief/seed";
 import { en } from "../messages/en";
@@ -33,12 +34,16 @@ interface RerenderFormProps {
 
 /** The form for one stem. */
 export function RerenderForm({ job, base, bars, onAccepted }: RerenderFormProps) {
-  const [draft, setDraft] = useState(() => startDraft(base, bars));
+  const [draft, setDraft] = useState(() => startDraft(job, base, bars));
   const [problems, setProblems] = useState<FieldProblems>(new Map());
   const [accepted, setAccepted] = useState(0);
   const { render, renderModel } = useReadiness();
   const call = useCall();
   const sent = useRef<OpenRequest>(undefined);
+  const form = useRef<HTMLFormElement>(null);
+  useEffect(() => {
+    if (problems.size > 0) focusFirstProblem(form.current);
+  }, [problems]);
   const change = (part: Partial<RerenderDraft>): void => setDraft((before) => ({ ...before, ...part }));
   const submit = (event: FormEvent): void => {
     event.preventDefault();
@@ -64,7 +69,7 @@ export function RerenderForm({ job, base, bars, onAccepted }: RerenderFormProps)
   };
   const fields = { draft, problems, change };
   return (
-    <form className={style.form} onSubmit={submit} noValidate={true}>
+    <form ref={form} className={style.form} onSubmit={submit} noValidate={true}>
       <p className="muted">{en.rerender.startsFrom(base.number)}</p>
       <StemChoice {...fields} drumsAllowed={renderModel?.drumsRerenderEnabled === true} />
       <Persona {...fields} before={base.brief?.personaId ?? ""} ready={render.state === "serving"} />

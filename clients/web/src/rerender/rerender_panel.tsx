@@ -1,6 +1,6 @@
 import type { Job, Version } from "@sonichaos/client/gen/sonichaos/jobs/v1/job_pb.js";
 
-import { hasStems, isFinal, isUpload, versionOf } from "../job/version_state";
+import { hasStems, isFinal, versionOf } from "../job/version_state";
 import { en } from "../messages/en";
 import { Panel } from "../ui/panel";
 import { barCount } from "./bars";
@@ -18,7 +18,7 @@ interface RerenderPanelProps {
 export function RerenderPanel({ job, version, onAccepted }: RerenderPanelProps) {
   const base = versionOf(job, version);
   if (base === undefined) return null;
-  const hindrance = hindranceOf(job, base);
+  const hindrance = hindranceOf(base);
   return (
     <Panel title={en.rerender.title}>
       {hindrance === undefined ? (
@@ -37,8 +37,7 @@ export function RerenderPanel({ job, version, onAccepted }: RerenderPanelProps) 
 }
 
 /** Why no stem of this version can be rendered again now. */
-function hindranceOf(job: Job, base: Version): string | undefined {
-  if (!isUpload(job) && base.brief?.prompt === "") return en.rerender.erased;
+function hindranceOf(base: Version): string | undefined {
   if (!isFinal(base)) return en.rerender.needsDone(base.number);
   return hasStems(base) ? undefined : en.rerender.needsStems(base.number);
 }

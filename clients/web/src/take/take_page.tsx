@@ -1,17 +1,21 @@
 import { type Job, JobState, type Version } from "@sonichaos/client/gen/sonichaos/jobs/v1/job_pb.js";
+import { FileKind } from "@sonichaos/client/gen/sonichaos/jobs/v1/jobs_service_pb.js";
 import { lazy, Suspense, useState } from "react";
 
 import { AuditPanel } from "../audit/audit_panel";
 import { DownloadsPanel } from "../download/downloads_panel";
+import { saveEntry, saveFile } from "../download/save_stored";
 import { DriftPanel } from "../drift/drift_panel";
 import { type FollowedJob, useJob } from "../job/use_job";
 import { isDeleted, isPlayable, newestPlayable, openVersion, versionOf } from "../job/version_state";
 import { en } from "../messages/en";
+import type { LaneName } from "../player/engine/mix";
 import { ProgressPanel } from "../progress/progress_panel";
 import { RerenderPanel } from "../rerender/rerender_panel";
 import { hrefOf } from "../routing/route";
 import { CallProblem } from "../ui/call_problem";
 import { Panel } from "../ui/panel";
+import { useCall } from "../ui/use_call";
 import { VersionsPanel } from "../versions/versions_panel";
 import { AddStems } from "./add_stems";
 import { FactsPanel } from "./facts_panel";
@@ -62,6 +66,14 @@ function Take({ job, followed }: TakeProps) {
     setChosen(version);
     if (version === compared) setCompared(heard);
   };
+  const downloading = useCall();
+  const download = (number: number, lane: LaneName): void => {
+    const version = versionOf(job, number);
+    if (version === undefined) return;
+    downloading.start(() =>
+      lane === "bounce" ? saveFile(job, number, FileKind.BOUNCE) : saveEntry(job, version, `${lane}.wav`),
+    );
+  };
   return (
     <>
       <TakeHeader job={job} />
@@ -88,9 +100,10 @@ function Take({ job, followed }: TakeProps) {
         </Panel>
       ) : (
         <Suspense fallback={<Panel title={en.take.player}>{null}</Panel>}>
-          <Player job={job} version={heard} against={against} />
+          <Player job={job} version={heard} against={against} onDownload={download} />
         </Suspense>
       )}
+      {downloading.problem !== undefined && <CallProblem thrown={downloading.problem} />}
       <div className={style.columns}>
         <div className={style.column}>
           <VersionsPanel

@@ -1,0 +1,30 @@
+// Saves stored files of a version among the browser's downloads.
+
+import { Code, ConnectError } from "@connectrpc/connect";
+import { entryOfZip } from "@sonichaos/client";
+import type { Job, Version } from "@sonichaos/client/gen/sonichaos/jobs/v1/job_pb.js";
+import { FileKind } from "@sonichaos/client/gen/sonichaos/jobs/v1/jobs_service_pb.js";
+
+import { en } from "../messages/en";
+import { type FetchOptions, fetchStored, signedUrl } from "./fetch_stored";
+import { entryFileName, fileName } from "./file_name";
+import { saveBytes, saveUrl } from "./save";
+import { sha256Of } from "./sha256";
+
+/** Lets the browser download a whole file, with its own progress. */
+export async function saveFile(job: Pick<Job, "jobId" | "owner">, version: number, kind: FileKind): Promise<void> {
+  saveUrl(await signedUrl({ job, version, kind }), fileName(job.jobId, version, kind));
+}
+
+/** Fetches one file of the ZIP alone, such as "drums.wav", and saves it if its digest is the recorded one. */
+export async function saveEntry(
+  job: Pick<Job, "jobId" | "owner">,
+  version: Version,
+  name: string,
+  options: FetchOptions = {},
+): Promise<void> {
+  const entry = entryOfZip(version, name);
+  const bytes = await fetchStored({ job, version: version.number, kind: FileKind.ZIP, entry }, options);
+  if ((await sha256Of(bytes)) !== entry.sha256) throw new ConnectError(en.take.downloadDamaged(name), Code.DataLoss);
+  saveBytes(bytes, entryFileName(job.jobId, version.number, name), "audio/wav");
+}
