@@ -94,6 +94,10 @@ describe.skipIf(!existsSync(BROWSER))("the player's audio", { timeout: 60_000 },
     expect(meterDb).toBeLessThan(-5);
   });
 
+  test("another version goes on where the one before was", async () => {
+    expect(await run("anotherVersionGoesOn")).toEqual({ waited: true, playing: true, wentOn: true });
+  });
+
   test("the page's policy allows the style element of its waveforms", async () => {
     expect(readFileSync(GUARD, "utf8")).toContain(`'sha256-${await run("waveformStyleDigest")}'`);
   });

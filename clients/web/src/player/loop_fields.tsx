@@ -1,3 +1,5 @@
+import { useState } from "react";
+
 import { en } from "../messages/en";
 import { frameOfSeconds, SAMPLE_RATE_HZ } from "./engine/audio_format";
 import type { PlayerEngine } from "./engine/player_engine";
@@ -62,17 +64,20 @@ interface NumberFieldProps {
   readonly onChange: (value: number) => void;
 }
 
+/** A number that is used as soon as it is one. While it is typed, the field shows what was typed. */
 function NumberField({ label, value, onChange }: NumberFieldProps) {
+  const [typed, setTyped] = useState<string>();
   return (
     <input
       type="number"
       min={0}
       aria-label={label}
-      value={value}
-      onChange={(event) => {
-        const next = event.currentTarget.valueAsNumber;
-        if (Number.isFinite(next)) onChange(next);
+      value={typed ?? value}
+      onChange={({ currentTarget }) => {
+        setTyped(currentTarget.value);
+        if (Number.isFinite(currentTarget.valueAsNumber)) onChange(currentTarget.valueAsNumber);
       }}
+      onBlur={() => setTyped(undefined)}
     />
   );
 }

@@ -6,7 +6,11 @@ import { METER_FLOOR_DB } from "./engine/peak_hold";
 import type { PlayerEngine } from "./engine/player_engine";
 import { formatDecibels } from "./format";
 import style from "./meter.module.css";
-import { useFrame } from "./use_frame";
+import { useFrame, useLinger } from "./use_frame";
+import { usePlayerState } from "./use_player";
+
+/** From full scale to the floor, with the time that a peak is held. */
+const REST_MS = 4500;
 
 interface MeterProps {
   readonly engine: PlayerEngine;
@@ -23,7 +27,7 @@ export function Meter({ engine, name, label }: MeterProps) {
   const text = useRef<HTMLSpanElement>(null);
   const [clipped, setClipped] = useState(false);
 
-  useFrame(true, () => {
+  useFrame(useLinger(usePlayerState(engine).playing, REST_MS), () => {
     const reading = engine.meters.read(name);
     bar.current?.style.setProperty("transform", `scaleX(${shareOf(reading.db)})`);
     hold.current?.style.setProperty("left", `${shareOf(reading.heldDb) * 100}%`);

@@ -1,6 +1,6 @@
 // What moves while a take plays is drawn with the display, past React.
 
-import { useEffect, useRef } from "react";
+import { useEffect, useRef, useState } from "react";
 
 /** With reduced motion: this many milliseconds between two drawings. */
 const CALM_MS = 250;
@@ -25,4 +25,15 @@ export function useFrame(active: boolean, draw: () => void): void {
     });
     return () => cancelAnimationFrame(request);
   }, [active]);
+}
+
+/** `active`, and true for a while after it: what falls back to rest is drawn until it rests. */
+export function useLinger(active: boolean, milliseconds: number): boolean {
+  const [lingering, setLingering] = useState(active);
+  useEffect(() => {
+    if (active) setLingering(true);
+    const timer = active ? undefined : setTimeout(() => setLingering(false), milliseconds);
+    return () => clearTimeout(timer);
+  }, [active, milliseconds]);
+  return active || lingering;
 }

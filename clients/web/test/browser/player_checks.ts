@@ -86,7 +86,7 @@ async function studio(seconds: number): Promise<Studio> {
   const graph = buildMixGraph(context, context.destination);
   const buffers = await Promise.all(parts.map(loaded));
   const stems = buffers.map((buffer, index): PlayableFile => ({ side: "main", lane: STEMS[index] ?? "other", buffer }));
-  setLevels(graph, { mix: UNITY_MIX, heard: STEMS_HEARD, matchingDb: EQUAL_LOUDNESS }, 0, true);
+  setLevels(graph, { mix: UNITY_MIX, heard: STEMS_HEARD, matchingDb: EQUAL_LOUDNESS }, 0);
   return { context, graph, playback: new Playback(context, graph), stems, bounce: await loaded(sum(parts)) };
 }
 
@@ -176,13 +176,13 @@ export async function versionsSwitchInPlace(): Promise<Switched> {
     { side: "against", lane: "bounce", buffer: other },
   ];
   const matchingDb = { main: 0, against: FADER_DB };
-  const hear = (side: SideName, atOnce: boolean) =>
-    setLevels(graph, { mix: UNITY_MIX, heard: { side, listening: "bounce" }, matchingDb }, context.currentTime, atOnce);
-  hear("main", true);
+  const hear = (side: SideName) =>
+    setLevels(graph, { mix: UNITY_MIX, heard: { side, listening: "bounce" }, matchingDb }, context.currentTime);
+  hear("main");
   playback.start(files, 0, FRAMES, undefined);
   const at = Math.ceil((0.8 * SAMPLE_RATE_HZ) / 128) * 128;
   const switched = context.suspend(at / SAMPLE_RATE_HZ).then(() => {
-    hear("against", false);
+    hear("against");
     return context.resume();
   });
   const rendered = await context.startRendering();
@@ -201,7 +201,7 @@ export async function versionsSwitchInPlace(): Promise<Switched> {
 export async function soloIsTheStemAlone(): Promise<number> {
   const { context, graph, playback, stems } = await studio(1);
   const mix: Mix = { ...UNITY_MIX, lanes: { ...UNITY_MIX.lanes, bass: { muted: false, soloed: true, faderDb: 0 } } };
-  setLevels(graph, { mix, heard: STEMS_HEARD, matchingDb: EQUAL_LOUDNESS }, 0, true);
+  setLevels(graph, { mix, heard: STEMS_HEARD, matchingDb: EQUAL_LOUDNESS }, 0);
   playback.start(stems, 0, FRAMES, undefined);
   const rendered = await context.startRendering();
   const bass = stems[1];
@@ -256,6 +256,44 @@ export async function storeSharesAndReleases(): Promise<Stored> {
     released: store.buffer("b") === undefined,
     keptThroughRelease: before !== undefined && before.length === FRAMES,
   };
+}
+
+interface Changed {
+  readonly waited: boolean;
+  readonly playing: boolean;
+  readonly wentOn: boolean;
+}
+
+/** Another version is chosen while one plays: playback waits until its bounce is loaded, and goes on where it was. */
+export async function anotherVersionGoesOn(): Promise<Changed> {
+  let open: () => void = () => undefined;
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const late = sourceOf("late", noise(5, 2 ** 20));
+  const bounces = [
+    sourceOf("first", noise(4, 2 ** 20)),
+    { ...late, open: (signal: AbortSignal) => opened.then(() => late.open(signal)) },
+  ];
+  const takes = bounces.map((bounce, index): Take => {
+    const main = { version: index + 1, lufs: -16, files: { bounce } };
+    return { frames: FRAMES, grid: undefined, main, against: undefined };
+  });
+  const engine = new PlayerEngine();
+  const [first, second] = takes;
+  if (first === undefined || second === undefined) throw new Error("expected two takes");
+  engine.setTake(first);
+  await until(() => engine.getState().heard !== undefined);
+  engine.play();
+  await until(() => engine.position() > 0.2);
+  engine.setTake(second);
+  const waited = !engine.getState().playing;
+  const position = engine.position();
+  open();
+  await until(() => engine.position() > position + 0.1);
+  const { playing } = engine.getState();
+  engine.close();
+  return { waited, playing, wentOn: position >= 0.2 };
 }
 
 interface Played {

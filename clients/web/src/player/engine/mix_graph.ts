@@ -46,19 +46,15 @@ export interface Levels {
   readonly matchingDb: Readonly<Record<SideName, number>>;
 }
 
-/** Moves every gain to its level with a short ramp, which ends exactly on it. With `atOnce` they are there without one. */
-export function setLevels(graph: MixGraph, levels: Levels, now: number, atOnce = false): void {
+/** Moves every gain to its level with a short ramp, which ends exactly on it. */
+export function setLevels(graph: MixGraph, levels: Levels, now: number): void {
   const { mix, heard, matchingDb } = levels;
-  const move = (param: AudioParam, value: number, seconds: number) => {
-    if (atOnce) param.value = value;
-    else rampTo(param, value, now, seconds);
-  };
-  move(graph.master.gain, gainOfDb(mix.masterDb), FADER_RAMP_S);
+  rampTo(graph.master.gain, gainOfDb(mix.masterDb), now, FADER_RAMP_S);
   for (const lane of LANES) {
     const nodes = graph.lanes[lane];
-    move(nodes.fader.gain, laneGain(mix, heard.listening, lane), FADER_RAMP_S);
+    rampTo(nodes.fader.gain, laneGain(mix, heard.listening, lane), now, FADER_RAMP_S);
     for (const side of SIDES) {
-      move(nodes.sides[side].gain, side === heard.side ? gainOfDb(matchingDb[side]) : 0, SIDE_RAMP_S);
+      rampTo(nodes.sides[side].gain, side === heard.side ? gainOfDb(matchingDb[side]) : 0, now, SIDE_RAMP_S);
     }
   }
 }

@@ -61,23 +61,22 @@ export class Playback {
     this.#run = { startTime: when, fromFrame, frames: run.frames, loop };
   }
 
-  /** Makes these files the ones that play: new ones join in step, missing ones fade out, the rest is not touched. */
-  join(files: readonly PlayableFile[]): void {
+  /** Makes these files the ones that play: new ones join in step, missing ones fade out, the rest is not touched. Returns when. */
+  join(files: readonly PlayableFile[]): number {
     const run = this.#run;
-    if (run === undefined) return;
-    const wanted = new Map(files.map((file) => [keyOf(file), file]));
-    const now = this.#context.currentTime;
-    const kept = new Map<string, Playing>();
-    for (const [key, playing] of this.#voices) {
-      if (wanted.get(key)?.buffer === playing.buffer) kept.set(key, playing);
-      else playing.voice.stop(now, true);
+    if (run === undefined) return this.#context.currentTime;
+    const before = this.#voices;
+    const isKept = (file: PlayableFile) => before.get(keyOf(file))?.buffer === file.buffer;
+    const added = files.filter((file) => !isKept(file));
+    let when = this.#context.currentTime;
+    this.#voices = new Map();
+    if (added.length > 0) when = this.#begin(added, (time) => wholeFrameAt(run, time), activeLoop(run), true);
+    const kept = new Set(files.filter(isKept).map(keyOf));
+    for (const [key, playing] of before) {
+      if (kept.has(key)) this.#voices.set(key, playing);
+      else playing.voice.stop(when, true);
     }
-    const added = files.filter((file) => !kept.has(keyOf(file)));
-    if (added.length > 0) {
-      this.#begin(added, (when) => wholeFrameAt(run, when), activeLoop(run), true);
-      for (const [key, playing] of this.#voices) kept.set(key, playing);
-    }
-    this.#voices = kept;
+    return when;
   }
 
   /** Fades out at once. */

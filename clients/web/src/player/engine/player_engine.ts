@@ -48,6 +48,8 @@ export class PlayerEngine {
   #audio: Audio | undefined;
   #stoppedFrame = 0;
   #stemsUsed = false;
+  /** True while playback has to wait for other files to load. */
+  #waiting: boolean = false;
   #timer: ReturnType<typeof setInterval> | undefined;
   #suspend: ReturnType<typeof setTimeout> | undefined;
 
@@ -77,6 +79,7 @@ export class PlayerEngine {
   play(): void {
     const take = this.#take;
     if (take === undefined || this.#state.heard === undefined || this.#state.playing) return;
+    this.#waiting = false;
     const { context, playback } = this.#open();
     clearTimeout(this.#suspend);
     void context.resume();
@@ -199,7 +202,7 @@ export class PlayerEngine {
       clicks: new ClickTrack(context, context.destination),
     };
     this.#audio = audio;
-    this.#applyLevels(true);
+    this.#applyLevels();
     // Without meters the player still plays.
     this.meters.connect(context, graph).catch(() => undefined);
     return audio;
@@ -227,11 +230,20 @@ export class PlayerEngine {
       (one) => sourcesOf(take, one)?.every(loaded) ?? false,
     );
     this.#set({ heard, files: { main: this.#fileStates("main"), against: this.#fileStates("against") } });
-    if (this.#state.playing) {
-      if (heard === undefined) this.pause();
-      else this.#audio?.playback.join(this.#playable());
+    if (heard === undefined) this.#waitToPlay();
+    else if (this.#waiting) this.play();
+    else if (this.#state.playing) {
+      // What was heard fades out when its successor begins, not before.
+      this.#applyLevels(this.#audio?.playback.join(this.#playable()));
+      return;
     }
     this.#applyLevels();
+  }
+
+  #waitToPlay(): void {
+    if (!this.#state.playing) return;
+    this.pause();
+    this.#waiting = true;
   }
 
   #fileStates(side: SideName): FileStates {
@@ -271,11 +283,12 @@ export class PlayerEngine {
     return matchingGainsDb({ main: this.#take?.main.lufs, against: this.#take?.against?.lufs });
   }
 
-  #applyLevels(atOnce = false): void {
+  /** Moves the gains, from a moment of the clock on. */
+  #applyLevels(from?: number): void {
     const { heard, mix } = this.#state;
     if (this.#audio === undefined || heard === undefined) return;
     const { context, graph } = this.#audio;
-    setLevels(graph, { mix, heard, matchingDb: this.matchingDb() }, context.currentTime, atOnce);
+    setLevels(graph, { mix, heard, matchingDb: this.matchingDb() }, from ?? context.currentTime);
   }
 
   #restartClicks(): void {
@@ -294,6 +307,7 @@ export class PlayerEngine {
 
   #halt(frame: number): void {
     clearInterval(this.#timer);
+    this.#waiting = false;
     this.#audio?.playback.stop();
     this.#audio?.clicks.cancel();
     this.#stoppedFrame = Math.floor(frame);
