@@ -6,7 +6,10 @@ export function parseNumber(text: string): number | undefined {
   return /^[+-]?(\d+\.?\d*|\.\d+)$/.test(plain) ? Number(plain) : undefined;
 }
 
-/** The shortest text that reads back to the number, with at most six decimals. */
+const DECIMALS_OF_SMALL_NUMBERS = 20;
+
+/** The shortest text that reads back to exactly the number. */
 export function numberText(value: number): string {
-  return String(Number(value.toFixed(6)));
+  const text = String(value);
+  return text.includes("e") ? value.toFixed(DECIMALS_OF_SMALL_NUMBERS) : text;
 }

@@ -31,6 +31,7 @@ export function TapTempoButton({ onTempo }: TapTempoButtonProps) {
   return (
     <div>
       <Button
+        className={style.tap}
         aria-describedby="tap-hint"
         onPointerDown={(event) => event.button === 0 && tap(event.timeStamp)}
         // A click without a pointer comes from assistive technology.

@@ -1,9 +1,12 @@
 // When a take would be done if it were requested now.
 
 import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { Code } from "@connectrpc/connect";
+import { callError } from "@sonichaos/client";
 import { useEffect, useState } from "react";
 
 import { renders } from "../api/calls";
+import { recheckReadiness } from "../readiness/use_readiness";
 
 const DEBOUNCE_MS = 300;
 const REFRESH_MS = 10_000;
@@ -43,7 +46,9 @@ async function fetchEstimate(seconds: number, stems: boolean, signal: AbortSigna
       versionsAhead: response.versionsAhead,
       seconds: end === undefined ? undefined : (timestampMs(end) - Date.now()) / 1000,
     };
-  } catch {
-    return; // a take is rendered without it
+  } catch (thrown) {
+    // A take is rendered without it, but not without the service.
+    if (!signal.aborted && callError(thrown).code === Code.Unavailable) recheckReadiness();
+    return;
   }
 }

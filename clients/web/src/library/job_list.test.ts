@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { type Job, JobSchema, JobState, ProgressTrack } from "@sonichaos/client/gen/sonichaos/jobs/v1/job_pb.js";
 import { describe, expect, it } from "vitest";
 
-import { doneFraction, isDeletable, withJob, withoutJob } from "./job_list";
+import { doneFraction, isDeletable, withJob, withNewest, withoutJob } from "./job_list";
 
 function job(jobId: string, ...states: readonly JobState[]): Job {
   const versions = states.map((state, index) => ({ number: index + 1, state }));
@@ -33,7 +33,25 @@ describe("the list", () => {
   });
 });
 
+describe("the newest jobs read again", () => {
+  const listed = [job("j-9"), job("j-7"), job("j-5"), job("j-3")];
+
+  it("take the place of those that were listed, and keep the older ones", () => {
+    expect(ids(withNewest(listed, [job("j-A"), job("j-9"), job("j-5")], false))).toEqual(["j-A", "j-9", "j-5", "j-3"]);
+  });
+
+  it("are all if there are no more", () => {
+    expect(ids(withNewest(listed, [job("j-9")], true))).toEqual(["j-9"]);
+    expect(ids(withNewest(listed, [], true))).toEqual([]);
+  });
+});
+
 describe("a job", () => {
+  it("is not replaced by an answer that is older than its events", () => {
+    const now = { ...job("j-3", JobState.DONE), lastSequence: 9n };
+    expect(withJob([now], { ...job("j-3", JobState.RUNNING), lastSequence: 8n }, false)).toEqual([now]);
+  });
+
   it("can be deleted once none of its versions is being worked on", () => {
     expect(isDeletable(job("j-1", JobState.DONE, JobState.FAILED, JobState.CANCELLED))).toBe(true);
     expect(isDeletable(job("j-1", JobState.DONE, JobState.QUEUED))).toBe(false);

@@ -27,10 +27,20 @@ export function doneFraction(version: Version, isUpload: boolean): number {
 /** The list with a job as it is now, in its place. A job that is older than all loaded ones is left for a later page. */
 export function withJob(jobs: readonly Job[], job: Job, hasMore: boolean): readonly Job[] {
   const at = jobs.findIndex(({ jobId }) => jobId === job.jobId);
-  if (at >= 0) return jobs.map((listed, index) => (index === at ? job : listed));
+  // An answer may be older than the events that came meanwhile.
+  const known = jobs[at];
+  if (known !== undefined)
+    return known.lastSequence > job.lastSequence ? jobs : jobs.map((listed) => (listed === known ? job : listed));
   const next = jobs.findIndex(({ jobId }) => jobId < job.jobId);
   if (next >= 0) return [...jobs.slice(0, next), job, ...jobs.slice(next)];
   return hasMore ? jobs : [...jobs, job];
+}
+
+/** The list with its newest jobs as they are now: those of `page`, and what is older than all of them. */
+export function withNewest(jobs: readonly Job[], page: readonly Job[], isWhole: boolean): readonly Job[] {
+  const oldest = page.at(-1)?.jobId;
+  const older = isWhole || oldest === undefined ? [] : jobs.filter(({ jobId }) => jobId < oldest);
+  return [...page, ...older];
 }
 
 export function withoutJob(jobs: readonly Job[], jobId: string): readonly Job[] {
