@@ -98,7 +98,7 @@ class Swinging:
     def __init__(self, renderer: Renderer) -> None:
         assert renderer.planner is not None
         self._planner = renderer.planner
-        self.mood = self._planner.mood
+        self.read_style = self._planner.read_style
         self.write_score = self._planner.write_score
 
     def habits(self, persona_embedding: Sequence[float]) -> Habits:

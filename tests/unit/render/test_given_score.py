@@ -146,7 +146,7 @@ class Overflowing:
 
     def __init__(self, renderer: Renderer) -> None:
         assert renderer.planner is not None
-        self.habits, self.mood = renderer.planner.habits, renderer.planner.mood
+        self.habits, self.read_style = renderer.planner.habits, renderer.planner.read_style
 
     def write_score(self, request: ScoreRequest) -> Score:
         """Always too many."""
