@@ -30,6 +30,11 @@ export function isUpload(job: Pick<Job, "brief">): boolean {
   return (job.brief?.personaId ?? "") === "";
 }
 
+/** Whether nothing was rendered for the version: the original of an upload. */
+export function hasNoRender(job: Pick<Job, "brief">, version: Pick<Version, "baseVersion">): boolean {
+  return isUpload(job) && version.baseVersion === 0;
+}
+
 /** What the job is called: its prompt, the uploaded file's name, or its id. */
 export function nameOf(job: Job): string {
   return job.brief?.prompt || job.brief?.fileName || job.jobId;

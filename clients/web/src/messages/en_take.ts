@@ -22,8 +22,8 @@ function signed(value: number, unit: string): string {
 }
 
 export const take = {
-  pageTitle: "SONICHAOS AI Studio",
   loading: "Reading the take.",
+  unreadable: "The take cannot be read",
   reconnecting: "The service does not answer. Trying again.",
   unknown: "There is no take with this id",
   unknownDetail: "It was deleted, or it belongs to another account. Check the address, or look for it in the library.",
@@ -88,6 +88,7 @@ export const take = {
   version: (number: number) => `v${number}`,
   original: "Original",
   rerendered: (stem: string, base: number) => `${stem} of v${base} rendered again`,
+  showAll: (count: number) => `Show all ${count} versions`,
   hear: "Hear",
   compare: "Compare",
   hearVersion: (number: number) => `Hear v${number}`,

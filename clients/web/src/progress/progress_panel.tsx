@@ -1,10 +1,9 @@
 import { timestampNow } from "@bufbuild/protobuf/wkt";
 import { type Job, JobState, ProgressTrack, type Version } from "@sonichaos/client/gen/sonichaos/jobs/v1/job_pb.js";
-import { useEffect } from "react";
 
 import { jobsOf } from "../api/calls";
 import { durationWords, secondsBetween } from "../job/time_words";
-import { isFinal, isPlayable, isUpload, nameOf, reasonOf } from "../job/version_state";
+import { hasNoRender, isFinal, isPlayable, reasonOf } from "../job/version_state";
 import { en } from "../messages/en";
 import { Announce } from "../ui/announce";
 import { Button } from "../ui/button";
@@ -15,7 +14,7 @@ import { useCall } from "../ui/use_call";
 import { Failure } from "./failure";
 import { NotifyButton } from "./notify_button";
 import style from "./progress.module.css";
-import { announcement, type TrackProgress, titleWhile, tracksOf } from "./track_progress";
+import { announcement, type TrackProgress, tracksOf } from "./track_progress";
 import { useCountdown } from "./use_countdown";
 
 interface ProgressPanelProps {
@@ -29,9 +28,7 @@ interface ProgressPanelProps {
 
 /** What happens to a version now, and how it ended unless it is simply done. */
 export function ProgressPanel({ job, version, connected, onChange }: ProgressPanelProps) {
-  const tracks = tracksOf(version, isUpload(job) && version.baseVersion === 0);
-  const name = nameOf(job);
-  usePageTitle(isFinal(version) ? "" : titleWhile(version, tracks, name.slice(0, 40)));
+  const tracks = tracksOf(version, hasNoRender(job, version));
   const call = useCall();
   const { jobId } = job;
   const { number } = version;
@@ -113,16 +110,4 @@ function Queue({ version }: { readonly version: Version }) {
 
 function queueWords(position: number): string {
   return position === 0 ? en.progress.next : en.progress.ahead(position);
-}
-
-/** Sets the title of the tab while `title` is not empty, and restores the one before. */
-function usePageTitle(title: string): void {
-  useEffect(() => {
-    if (title === "") return undefined;
-    const before = en.take.pageTitle;
-    document.title = title;
-    return () => {
-      document.title = before;
-    };
-  }, [title]);
 }

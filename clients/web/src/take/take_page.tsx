@@ -1,3 +1,5 @@
+import { Code } from "@connectrpc/connect";
+import { callError } from "@sonichaos/client";
 import { type Job, JobState, type Version } from "@sonichaos/client/gen/sonichaos/jobs/v1/job_pb.js";
 import { FileKind } from "@sonichaos/client/gen/sonichaos/jobs/v1/jobs_service_pb.js";
 import { lazy, Suspense, useState } from "react";
@@ -7,15 +9,25 @@ import { DownloadsPanel } from "../download/downloads_panel";
 import { saveEntry, saveFile } from "../download/save_stored";
 import { DriftPanel } from "../drift/drift_panel";
 import { type FollowedJob, useJob } from "../job/use_job";
-import { isDeleted, isPlayable, newestPlayable, openVersion, versionOf } from "../job/version_state";
+import {
+  hasNoRender,
+  isDeleted,
+  isPlayable,
+  nameOf,
+  newestPlayable,
+  openVersion,
+  versionOf,
+} from "../job/version_state";
 import { en } from "../messages/en";
 import type { LaneName } from "../player/engine/mix";
 import { ProgressPanel } from "../progress/progress_panel";
+import { titleWhile, tracksOf } from "../progress/track_progress";
 import { RerenderPanel } from "../rerender/rerender_panel";
 import { hrefOf } from "../routing/route";
 import { CallProblem } from "../ui/call_problem";
 import { Panel } from "../ui/panel";
 import { useCall } from "../ui/use_call";
+import { usePageTitle } from "../ui/use_page_title";
 import { VersionsPanel } from "../versions/versions_panel";
 import { AddStems } from "./add_stems";
 import { FactsPanel } from "./facts_panel";
@@ -26,6 +38,8 @@ import { TakeHeader } from "./take_header";
 // Audio engine and waveforms are loaded when a take is opened: the other pages do not need them.
 const Player = lazy(() => import("../player/player").then((module) => ({ default: module.Player })));
 
+const TITLE_LENGTH = 40;
+
 interface TakePageProps {
   readonly jobId: string;
 }
@@ -35,14 +49,7 @@ export function TakePage({ jobId }: TakePageProps) {
   const followed = useJob(jobId);
   const { job, absent, problem } = followed;
   if (absent !== undefined) return <Absent absent={absent} />;
-  if (job === undefined) {
-    return (
-      <>
-        <h1>{problem === undefined ? en.take.loading : en.take.reconnecting}</h1>
-        {problem !== undefined && <CallProblem thrown={problem} />}
-      </>
-    );
-  }
+  if (job === undefined) return <Unread problem={problem} />;
   return <Take job={job} followed={followed} />;
 }
 
@@ -62,6 +69,7 @@ function Take({ job, followed }: TakeProps) {
   const against = compared === heard ? undefined : playableOr(job, compared, undefined);
   const shown = heard === undefined ? job.versions.at(-1) : versionOf(job, heard);
   const inProgress = openVersion(job) ?? endedBadly(job);
+  usePageTitle(titleOf(job));
   const hear = (version: number): void => {
     setChosen(version);
     if (version === compared) setCompared(heard);
@@ -128,6 +136,13 @@ function Take({ job, followed }: TakeProps) {
   );
 }
 
+/** The progress of the take while there is any, else its name. */
+function titleOf(job: Job): string {
+  const open = openVersion(job);
+  const name = nameOf(job).slice(0, TITLE_LENGTH);
+  return open === undefined ? name : titleWhile(open, tracksOf(open, hasNoRender(job, open)), name);
+}
+
 /** `wanted` if that version can be played now, else `fallback`. */
 function playableOr(job: Job, wanted: number | undefined, fallback: number | undefined): number | undefined {
   const version = wanted === undefined ? undefined : versionOf(job, wanted);
@@ -138,6 +153,19 @@ function playableOr(job: Job, wanted: number | undefined, fallback: number | und
 function endedBadly(job: Job): Version | undefined {
   const latest = job.versions.at(-1);
   return latest === undefined || latest.state === JobState.DONE || isDeleted(latest) ? undefined : latest;
+}
+
+/** Before the first answer. A refusal is not a service that does not answer, though both are tried again. */
+function Unread({ problem }: { readonly problem: unknown }) {
+  if (problem === undefined) return <h1>{en.take.loading}</h1>;
+  const { code, reason } = callError(problem);
+  const isSilent = reason === "" && (code === Code.Unavailable || code === Code.Unknown);
+  return (
+    <>
+      <h1>{isSilent ? en.take.reconnecting : en.take.unreadable}</h1>
+      <CallProblem thrown={problem} />
+    </>
+  );
 }
 
 function Absent({ absent }: { readonly absent: "unknown" | "deleted" }) {

@@ -24,10 +24,18 @@ interface VersionsPanelProps {
   readonly onChange: () => void;
 }
 
-/** All versions, newest first; which one is heard, and which it is compared with. */
+/** A job can have hundreds of versions. */
+const SHOWN = 6;
+
+/** The versions, newest first; which one is heard, and which it is compared with. */
 export function VersionsPanel({ job, heard, against, onHear, onCompare, onChange }: VersionsPanelProps) {
   const [deleting, setDeleting] = useState<Version>();
+  const [all, setAll] = useState(false);
   const call = useCall();
+  const newestFirst = [...job.versions].reverse();
+  const shown = newestFirst.filter(
+    ({ number }, index) => all || index < SHOWN || number === heard || number === against || number === 1,
+  );
   const confirm = (version: Version): void =>
     call.start(async () => {
       await jobsOf(job).deleteVersion({ jobId: job.jobId, version: version.number }).finally(onChange);
@@ -36,7 +44,7 @@ export function VersionsPanel({ job, heard, against, onHear, onCompare, onChange
   return (
     <Panel title={en.take.versions}>
       <ul className={style.list}>
-        {[...job.versions].reverse().map((version) => (
+        {shown.map((version) => (
           <li key={version.number} className={style.version} data-heard={version.number === heard}>
             <Summary job={job} version={version} />
             {isPlayable(version) && (
@@ -71,6 +79,11 @@ export function VersionsPanel({ job, heard, against, onHear, onCompare, onChange
           </li>
         ))}
       </ul>
+      {shown.length < newestFirst.length && (
+        <Button look="quiet" onClick={() => setAll(true)}>
+          {en.take.showAll(newestFirst.length)}
+        </Button>
+      )}
       {deleting !== undefined && (
         <ConfirmDialog
           title={en.take.deleteVersionTitle(deleting.number)}
