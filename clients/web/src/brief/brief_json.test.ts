@@ -129,9 +129,13 @@ describe("a draft", () => {
     expect(brief.tempo.case).toBeUndefined();
   });
 
-  it("may have a comma in its numbers, and two labels of one key may not", () => {
+  it("may have a comma in its numbers, but no label with a key that is wrong or there twice", () => {
     const draft = { ...newDraft(1), prompt: "x", personaId: "p", seconds: "12,5" };
     expect(briefOfDraft(draft).brief.seconds).toBe(12.5);
+    for (const key of ["", "__proto__", "a b", "x".repeat(64)]) {
+      const wrong = [{ id: 1, key, value: "1" }];
+      expect([...briefOfDraft({ ...draft, labels: wrong }).problems.keys()]).toEqual(["brief.labels"]);
+    }
     const labels = [
       { id: 1, key: "a", value: "1" },
       { id: 2, key: "a ", value: "2" },

@@ -46,6 +46,7 @@ export const ANY_RENDERER: RendererLimits = {
 const LUFS_RANGE = [-30, -9] as const;
 const SWING_RANGE = [0.5, 0.75] as const;
 const MAX_DOWNBEAT_SECONDS = 60;
+const LABEL_KEY = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$/;
 
 function isWithin(value: number | undefined, [min, max]: readonly [number, number]): value is number {
   return value !== undefined && value >= min && value <= max;
@@ -141,11 +142,12 @@ function readLicence({ tier, licensee, terms, covers }: Draft, brief: Brief): vo
 }
 
 function readLabels(draft: Draft, brief: Brief, problems: Map<string, string>): void {
-  for (const { key, value } of draft.labels) {
-    if (key.trim() === "" && value === "") continue;
-    if (Object.hasOwn(brief.labels, key.trim())) problems.set("brief.labels", en.brief.problems.labelTwice(key.trim()));
-    if (key.trim() === "") problems.set("brief.labels", en.brief.problems.labelKey);
-    brief.labels[key.trim()] = value;
+  for (const row of draft.labels) {
+    const key = row.key.trim();
+    if (key === "" && row.value === "") continue;
+    if (!LABEL_KEY.test(key)) problems.set("brief.labels", en.brief.problems.labelKey);
+    else if (Object.hasOwn(brief.labels, key)) problems.set("brief.labels", en.brief.problems.labelTwice(key));
+    else brief.labels[key] = row.value;
   }
 }
 

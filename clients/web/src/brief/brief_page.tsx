@@ -1,5 +1,5 @@
 import { callError } from "@sonichaos/client";
-import { type FormEvent, type KeyboardEvent, useEffect, useMemo, useRef, useState } from "react";
+import { type FormEvent, useEffect, useMemo, useRef, useState } from "react";
 
 import { en } from "../messages/en";
 import { usePersonas } from "../personas/use_personas";
@@ -90,11 +90,15 @@ export function BriefPage({ fromJobId }: BriefPageProps) {
     if (!draft.seedLocked) dispatch({ type: "change", patch: { seed: String(drawSeed()) } });
     navigate({ page: "take", jobId });
   };
-  const onKeyDown = (event: KeyboardEvent<HTMLFormElement>): void => {
-    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
-    event.preventDefault();
-    event.currentTarget.requestSubmit();
-  };
+  useEffect(() => {
+    const onKeyDown = (event: KeyboardEvent): void => {
+      if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.repeat) return;
+      event.preventDefault();
+      formElement.current?.requestSubmit();
+    };
+    addEventListener("keydown", onKeyDown);
+    return () => removeEventListener("keydown", onKeyDown);
+  }, []);
 
   const form: BriefForm = useMemo(
     () => ({
@@ -130,15 +134,9 @@ export function BriefPage({ fromJobId }: BriefPageProps) {
           onDismiss={() => setReplacement(undefined)}
         />
       )}
-      <form
-        ref={formElement}
-        className={style.form}
-        noValidate
-        onSubmit={(event) => void submit(event)}
-        onKeyDown={onKeyDown}
-      >
+      <form ref={formElement} className={style.form} noValidate onSubmit={(event) => void submit(event)}>
         <PromptSection ready={ready} />
-        <PersonaSection list={personas} ready={ready} />
+        <PersonaSection list={personas} waits={!ready && readiness.render.state !== "unknown"} />
         <div className={style.settings}>
           <TakeSection />
           <TempoSection />

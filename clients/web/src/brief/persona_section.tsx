@@ -15,15 +15,30 @@ import style from "./persona_section.module.css";
 
 const PATH = "brief.persona_id";
 const FILTER_FROM = 13;
+const PLACEHOLDERS = [1, 2, 3, 4, 5, 6, 7, 8];
 
 interface PersonaSectionProps {
   readonly list: Personas;
-  /** Whether the service answers. */
-  readonly ready: boolean;
+  /** Whether they are read later, because the service is not ready. */
+  readonly waits: boolean;
+}
+
+/** Keeps the room of the cards, so that nothing moves when they come. */
+function Placeholders({ waits }: { readonly waits: boolean }) {
+  return (
+    <>
+      <p className="muted">{waits ? en.brief.personasLater : en.brief.personasLoading}</p>
+      <div className={style.cards} aria-hidden="true">
+        {PLACEHOLDERS.map((key) => (
+          <div key={key} className={style.placeholder} />
+        ))}
+      </div>
+    </>
+  );
 }
 
 /** The personas as cards that play their clips. */
-export function PersonaSection({ list: { personas, problem }, ready }: PersonaSectionProps) {
+export function PersonaSection({ list: { personas, problem }, waits }: PersonaSectionProps) {
   const { draft, problems, change } = useBriefForm();
   const [player] = useState(() => new ClipPlayer());
   const playing = useSyncExternalStore(player.subscribe, player.current);
@@ -40,9 +55,7 @@ export function PersonaSection({ list: { personas, problem }, ready }: PersonaSe
       <div {...attributes} role="radiogroup" aria-label={en.brief.persona} className={style.personas}>
         <FieldNotes id={attributes.id} hint={en.brief.personaHint} problem={wrong} />
         {problem !== undefined && <CallProblem thrown={problem} />}
-        {personas === undefined && problem === undefined && (
-          <p className="muted">{ready ? en.brief.personasLoading : en.brief.personasLater}</p>
-        )}
+        {personas === undefined && problem === undefined && <Placeholders waits={waits} />}
         {personas !== undefined && personas.length >= FILTER_FROM && (
           <Field id="persona-filter" label={en.brief.personaFilter}>
             {(aria) => (

@@ -101,7 +101,7 @@ export function ScoreSection() {
           {(attributes) => (
             <textarea
               {...attributes}
-              rows={supportsLyrics ? 4 : 1}
+              rows={2}
               maxLength={MAX_LYRICS_CHARACTERS}
               disabled={!supportsLyrics}
               value={draft.lyrics}

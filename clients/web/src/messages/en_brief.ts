@@ -202,7 +202,7 @@ export const brief = {
     chords: "Write chords such as “Am F C G”, or let the score be composed.",
     midi: "Choose a MIDI file, or let the score be composed.",
     labelTwice: (key: string) => `The key “${key}” is there twice.`,
-    labelKey: "Each label needs a key.",
+    labelKey: "Each label needs a key of 1 to 63 letters, digits or . _ / -, with a letter or digit first.",
     expireTime: "Enter a time in the future.",
   },
 } as const;

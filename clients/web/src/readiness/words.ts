@@ -32,6 +32,7 @@ export function summaryText(readiness: Readiness): string {
 
 /** Why a take cannot be submitted now. Empty if it can. */
 export function blockedReason({ render, separation }: Readiness, stems: boolean): string {
+  if (render.state === "unknown") return en.readiness.unknown;
   if (render.state !== "serving") return en.readiness.blockedRender(stateText(render));
   if (stems && separation.state !== "serving") return en.readiness.blockedSeparation(stateText(separation));
   return "";
