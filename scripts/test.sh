@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs every test. First installs what tests need: the Debian packages in apt.txt (as root, with apt), npm packages and rclone.
+# Runs every test. First installs what tests need: the Debian packages in apt.txt (as root, with apt), npm packages and rclone; and
+# builds the page for browsers.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -20,7 +21,7 @@ if ((${#missing[@]})); then
 fi
 
 if command -v npm >/dev/null; then
-  make --silent node_modules/.installed clients/{typescript,web}/node_modules/.installed
+  make --silent node_modules/.installed web
 else
   echo "npm is not installed; the tests of buf, of the TypeScript client and of the page are skipped and listed at the end" >&2
 fi

@@ -61,11 +61,16 @@ def add_personas(client: Client, clips: dict[str, Path]) -> None:
 
 
 @contextmanager
-def running_up(folder: Path, settings: dict[str, str]) -> Iterator[LivePair]:
-    """Both services under ``sonichaos up`` on free ports, with the data of earlier runs in ``folder``."""
+def running_up(folder: Path, settings: dict[str, str], *, page_port: int | None = None) -> Iterator[LivePair]:
+    """Both services under ``sonichaos up`` on free ports, with the data of earlier runs in ``folder``.
+
+    With ``page_port``, the page for browsers is there.
+    """
     listen = [f"--{name}-listen=127.0.0.1:0" for name in ("render", "separation", "url")]
     command = [str(Path(sys.executable).parent / "sonichaos"), "up", "--json", "--logs"]
     command += ["--data", str(folder / "data"), *listen]
+    if page_port is not None:
+        command += ["--web", f"--web-listen=127.0.0.1:{page_port}"]
     log = folder / "up.log"
     with log.open("ab") as errors:
         process = subprocess.Popen(
@@ -94,6 +99,7 @@ def running_up(folder: Path, settings: dict[str, str]) -> Iterator[LivePair]:
                 log=log,
                 persona=PERSONAS[0],
                 other_persona=PERSONAS[1],
+                page_url=ready.get("page") or "",
             )
     finally:
         process.send_signal(signal.SIGTERM)

@@ -79,7 +79,7 @@ def turn_held(data: Path) -> Iterator[None]:
 
 @dataclass(frozen=True, kw_only=True)
 class LivePair:
-    """Both services as ``sonichaos up`` runs them. ``env`` is for programs that call them."""
+    """Both services as ``sonichaos up`` runs them. ``env`` is for programs that call them. ``page_url`` is empty without a page."""
 
     render_address: str
     separation_address: str
@@ -93,6 +93,7 @@ class LivePair:
     log: Path
     persona: str
     other_persona: str
+    page_url: str = ""
 
 
 @dataclass

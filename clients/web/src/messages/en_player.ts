@@ -56,6 +56,8 @@ export const player = {
   lane: { bounce: "Bounce", drums: "Drums", bass: "Bass", vocals: "Vocals", other: "Other" },
   laneGroup: (lane: string) => `${lane} lane`,
   solo: (lane: string) => `Solo ${lane}`,
+  soloMark: "S",
+  muteMark: "M",
   mute: (lane: string) => `Mute ${lane}`,
   fader: (lane: string) => `Level of ${lane}`,
   decibels: (db: string) => `${db} dB`,

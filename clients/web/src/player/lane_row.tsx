@@ -98,7 +98,7 @@ function LaneButtons({ engine, lane, differsIn }: LaneRowProps) {
         title={en.player.mute(label)}
         onClick={() => engine.setLane(lane, { muted: !muted })}
       >
-        M
+        {en.player.muteMark}
       </button>
     </div>
   );
@@ -121,7 +121,7 @@ function SoloButton({ engine, stem, pressed }: SoloButtonProps) {
       title={label}
       onClick={() => engine.toggleSolo(stem)}
     >
-      S
+      {en.player.soloMark}
     </button>
   );
 }

@@ -1,0 +1,60 @@
+"""The sources of the composer page: checked, tested, and built into something small."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+
+import pytest
+
+from tests.support.web_page import BUILT, FOLDER, require_packages, require_page, run_npm
+
+MAX_BUNDLE_BYTES = 350_000
+
+
+@pytest.mark.parametrize("script", ["check", "test"])
+def test_the_source_passes(script: str) -> None:
+    """Strict types and Biome with its rules for types, promises, React and accessibility; then the unit tests."""
+    require_packages()
+    ran = run_npm("run", "--silent", script)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_the_bundle_is_small() -> None:
+    """All scripts and styles together, compressed as they are sent."""
+    require_page()
+    files = [path for path in BUILT.rglob("*") if path.suffix in {".js", ".css"}]
+    sizes = {path.name: len(gzip.compress(path.read_bytes(), 9)) for path in files}
+    assert {path.suffix for path in files} == {".js", ".css"}
+    assert sum(sizes.values()) < MAX_BUNDLE_BYTES, sizes
+
+
+def test_the_page_has_no_code_in_it_and_names_no_other_host() -> None:
+    """Its Content-Security-Policy would refuse both; the licences of what is bundled come with it."""
+    require_page()
+    html = (BUILT / "index.html").read_text(encoding="utf-8")
+    assert re.findall(r"<script(?![^>]* src=)[^>]*>", html) == []
+    assert not re.search(r"<style|\son[a-z]+=|javascript:", html)
+    assert re.findall(r"(?:src|href)=[\"'](?!\./)[^\"']*", html) == []
+    assert "react-dom" in (BUILT / "LICENSES.md").read_text(encoding="utf-8")
+
+
+def test_every_text_is_in_the_message_files() -> None:
+    """No component has words of its own between its tags or in the attributes that readers see or hear."""
+    words = re.compile(r">\s*[A-Za-z][^<>{}()=;]*</|\b(?:aria-label|title|placeholder|alt)=\"[^\"]*[A-Za-z]")
+    found = {
+        str(path.relative_to(FOLDER)): words.findall(path.read_text(encoding="utf-8"))
+        for path in (FOLDER / "src").rglob("*.tsx")
+    }
+    assert len(found) > 5
+    assert {path: texts for path, texts in found.items() if texts} == {}
+
+
+def test_the_lock_file_names_no_registry() -> None:
+    """The packages can be installed through a mirror."""
+    packages = json.loads((FOLDER / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    own = {"", "../typescript"}
+    registry = {name for name, package in packages.items() if "resolved" in package and not package.get("link")}
+    assert registry == set()
+    assert {name for name, package in packages.items() if "integrity" not in package and not package.get("link")} == own
