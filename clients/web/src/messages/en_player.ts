@@ -67,6 +67,7 @@ export const player = {
   masterFader: "Master level",
   clipped: "Clipped",
   resetClip: (lane: string) => `${lane} has reached full scale. Reset the mark.`,
+  download: (lane: string) => `Download ${lane}`,
   lufs: (value: string) => `${value} LUFS`,
   truePeak: (value: string) => `${value} dBTP`,
   waiting: "Waiting",

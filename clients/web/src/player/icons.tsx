@@ -6,6 +6,7 @@ const PATHS = {
   stop: "M5 5h2.5v14H5zM19 5v14L8.5 12z",
   back: "M11.5 5v14L3 12zM20.5 5v14L12 12z",
   forward: "M12.5 5v14l8.5-7zM3.5 5v14L12 12z",
+  download: "M11 4h2v8.2l2.8-2.8 1.4 1.4L12 16l-5.2-5.2 1.4-1.4 2.8 2.8zM5 18h14v2H5z",
   plus: "M11 5h2v6h6v2h-6v6h-2v-6H5v-2h6z",
   minus: "M5 11h14v2H5z",
 } as const;

@@ -12,6 +12,7 @@ import type { TempoGrid } from "./engine/tempo_grid";
 import { Fader } from "./fader";
 import { formatDecibels } from "./format";
 import { GridLines } from "./grid_lines";
+import { Icon } from "./icons";
 import style from "./lane.module.css";
 import { LaneWaveform } from "./lane_waveform";
 import { LoopShade } from "./loop_shade";
@@ -33,6 +34,7 @@ interface LaneRowProps {
   readonly loudness: FileLoudness | undefined;
   /** The version in which this stem differs from the other version that is compared. */
   readonly differsIn: number | undefined;
+  readonly onDownload: ((lane: LaneName) => void) | undefined;
 }
 
 function factsOf(loudness: FileLoudness | undefined): string {
@@ -73,7 +75,7 @@ export function LaneRow(props: LaneRowProps) {
   );
 }
 
-function LaneButtons({ engine, lane, differsIn }: LaneRowProps) {
+function LaneButtons({ engine, lane, differsIn, onDownload }: LaneRowProps) {
   const { mix, wanted } = usePlayerState(engine);
   const label = en.player.lane[lane];
   const { muted, soloed } = mix.lanes[lane];
@@ -100,6 +102,17 @@ function LaneButtons({ engine, lane, differsIn }: LaneRowProps) {
       >
         {en.player.muteMark}
       </button>
+      {onDownload !== undefined && (
+        <button
+          type="button"
+          className={style.toggle}
+          aria-label={en.player.download(label)}
+          title={en.player.download(label)}
+          onClick={() => onDownload(lane)}
+        >
+          <Icon name="download" />
+        </button>
+      )}
     </div>
   );
 }

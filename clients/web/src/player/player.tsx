@@ -32,10 +32,12 @@ interface PlayerProps {
   readonly version: number;
   /** A version to compare with. */
   readonly against?: number | undefined;
+  /** Called with the lane whose file somebody wants. Without it there are no download buttons in the lanes. */
+  readonly onDownload?: (version: number, lane: LaneName) => void;
 }
 
 /** Plays a version of a job from its bounce on; stems appear when they are stored, and nothing that plays is interrupted. */
-export function Player({ job, version, against }: PlayerProps) {
+export function Player({ job, version, against, onDownload }: PlayerProps) {
   const take = useTakeAudio(job, version, against);
   const tooLong = take !== undefined && take.frames > MAX_PLAYABLE_SECONDS * SAMPLE_RATE_HZ;
   const played = tooLong ? undefined : take;
@@ -48,7 +50,7 @@ export function Player({ job, version, against }: PlayerProps) {
         <div className={style.player}>
           <Transport engine={engine} take={played} />
           <HearBar engine={engine} take={played} />
-          <Timeline engine={engine} take={played} job={job} view={view} />
+          <Timeline engine={engine} take={played} job={job} view={view} onDownload={onDownload} />
           <MasterRow engine={engine} />
         </div>
       )}
@@ -63,9 +65,10 @@ interface TimelineProps {
   readonly take: Take;
   readonly job: Job;
   readonly view: TimelineView;
+  readonly onDownload: PlayerProps["onDownload"];
 }
 
-function Timeline({ engine, take, job, view }: TimelineProps) {
+function Timeline({ engine, take, job, view, onDownload }: TimelineProps) {
   const { playing, heard, wanted } = usePlayerState(engine);
   const area = useRef<HTMLElement>(null);
   const ruler = useRef<HTMLDivElement>(null);
@@ -114,6 +117,7 @@ function Timeline({ engine, take, job, view }: TimelineProps) {
           peaks={peaks.get(shown.files[lane]?.sha256 ?? "")}
           loudness={loudness[lane]}
           differsIn={differingVersion(take, lane)}
+          onDownload={onDownload && ((one) => onDownload(shown.version, one))}
         />
       ))}
       <div className={style.row}>
