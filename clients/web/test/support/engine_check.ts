@@ -82,7 +82,7 @@ async function render(
   const lanes = { ...UNITY_MIX.lanes };
   if (solo !== undefined) lanes[solo] = { ...lanes[solo], soloed: true };
   const heard = { side: "main", listening } as const;
-  setLevels(graph, { mix: { ...UNITY_MIX, lanes }, heard, matchingDb: { main: 0, against: 0 } }, 0, true);
+  setLevels(graph, { mix: { ...UNITY_MIX, lanes }, heard, matchingDb: { main: 0, against: 0 } }, 0);
   const playback = new Playback(context, graph);
   const files = [...buffers].map(([lane, buffer]) => ({ side: "main" as const, lane, buffer }));
   playback.start(files, 0, frames, undefined);
