@@ -52,15 +52,15 @@ describe("a violation stands", () => {
       }),
       open,
     );
-    expect([...sorted.problems]).toEqual([["brief.labels", "too long; too long too"]]);
+    expect([...sorted.problems]).toEqual([["brief.labels", "Too long. Too long too."]]);
     expect(sorted.others).toEqual(["request_id: is strange"]);
   });
 
   it("at its field also where the error names it in its metadata, or by its reason", () => {
     const lyrics = refusal({ reason: "UNSUPPORTED_BY_RENDERER", metadata: { field: "brief.lyrics" } });
-    expect([...sortViolations(lyrics, open).problems]).toEqual([["brief.lyrics", "in words"]]);
+    expect([...sortViolations(lyrics, open).problems]).toEqual([["brief.lyrics", "In words."]]);
     const persona = refusal({ reason: "PERSONA_NOT_FOUND", metadata: { persona_id: "nobdy" } });
-    expect([...sortViolations(persona, open).problems]).toEqual([["brief.persona_id", "in words"]]);
+    expect([...sortViolations(persona, open).problems]).toEqual([["brief.persona_id", "In words."]]);
   });
 
   it("nowhere if the error is about no field", () => {

@@ -59,7 +59,7 @@ export function sortViolations(error: CallError, draft: Pick<Draft, "tempo" | "p
   const place = (path: string, text: string): void => {
     const field = formPath(path, draft);
     if (field === undefined) others.push(`${path}: ${text}`);
-    else problems.set(field, [problems.get(field), text].filter(Boolean).join("; "));
+    else problems.set(field, [problems.get(field), sentence(text)].filter(Boolean).join(" "));
   };
   for (const { field, description } of error.violations) place(field, description);
   if (error.violations.length === 0) {
@@ -67,6 +67,11 @@ export function sortViolations(error: CallError, draft: Pick<Draft, "tempo" | "p
     if (field !== undefined) place(field, error.message);
   }
   return { problems, others };
+}
+
+/** "Must be 30 to 300, got 5." for "must be 30 to 300, got 5", as it stands without its path. */
+function sentence(text: string): string {
+  return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 }
 
 /** The id of the control that a path names. */
