@@ -16,18 +16,20 @@ import { NotifyButton } from "./notify_button";
 import style from "./progress.module.css";
 import { announcement, type TrackProgress, tracksOf } from "./track_progress";
 import { useCountdown } from "./use_countdown";
+import type { EndNotification } from "./use_notification";
 
 interface ProgressPanelProps {
   readonly job: Job;
   readonly version: Version;
   /** False while the connection is lost. */
   readonly connected: boolean;
+  readonly notification: EndNotification;
   /** Called after a call that may have changed the job, or found it gone. */
   readonly onChange: () => void;
 }
 
 /** What happens to a version now, and how it ended unless it is simply done. */
-export function ProgressPanel({ job, version, connected, onChange }: ProgressPanelProps) {
+export function ProgressPanel({ job, version, connected, notification, onChange }: ProgressPanelProps) {
   const tracks = tracksOf(version, hasNoRender(job, version));
   const call = useCall();
   const { jobId } = job;
@@ -52,7 +54,7 @@ export function ProgressPanel({ job, version, connected, onChange }: ProgressPan
             <Button onClick={cancel} disabled={call.busy || version.state === JobState.CANCELLING}>
               {en.progress.cancel}
             </Button>
-            <NotifyButton job={job} number={number} />
+            <NotifyButton number={number} notification={notification} />
           </div>
         )}
       </div>

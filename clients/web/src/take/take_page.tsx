@@ -22,6 +22,7 @@ import { en } from "../messages/en";
 import type { LaneName } from "../player/engine/mix";
 import { ProgressPanel } from "../progress/progress_panel";
 import { titleWhile, tracksOf } from "../progress/track_progress";
+import { useNotification } from "../progress/use_notification";
 import { RerenderPanel } from "../rerender/rerender_panel";
 import { hrefOf } from "../routing/route";
 import { CallProblem } from "../ui/call_problem";
@@ -70,6 +71,7 @@ function Take({ job, followed }: TakeProps) {
   const shown = heard === undefined ? job.versions.at(-1) : versionOf(job, heard);
   const inProgress = openVersion(job) ?? endedBadly(job);
   usePageTitle(titleOf(job));
+  const notification = useNotification(job);
   const hear = (version: number): void => {
     setChosen(version);
     if (version === compared) setCompared(heard);
@@ -91,6 +93,7 @@ function Take({ job, followed }: TakeProps) {
           job={job}
           version={inProgress}
           connected={connected}
+          notification={notification}
           onChange={refresh}
         />
       )}
