@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from grpc_health.v1 import health_pb2
@@ -18,10 +18,12 @@ from hostctl.child import Child, format_exit
 from hostctl.installation import Installation
 from hostctl.service_log import LogFile, readable
 from hostctl.up_report import Ready, Report, ServiceState, state_in
-from hostctl.web.plan import WebPlan
 from hostctl.web.readiness import Readiness
 from sonichaos_client import AsyncClient, Credentials, SonichaosError
 from sonichaos_client.options import channel_options
+
+if TYPE_CHECKING:
+    from hostctl.web.plan import WebPlan  # loads an HTTP server, which only a page needs
 
 SERVICES = ("separation_service", "render_service")  # started in this order, stopped in reverse
 _POLL_S = 0.2

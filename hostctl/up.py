@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,14 +15,17 @@ from hostctl.installation import (
     SEPARATION_LISTEN,
     URL_LISTEN,
     WEB_LISTEN,
+    Installation,
     host_settings,
     plan_installation,
 )
 from hostctl.service_log import LogFile
 from hostctl.supervisor import SERVICES, Supervisor
 from hostctl.up_report import JsonReport, Report, TextReport, output_to
-from hostctl.web.plan import plan_web
 from sonichaos_client.cli.session import Session
+
+if TYPE_CHECKING:
+    from hostctl.web.plan import WebPlan
 
 
 def _path_or_name(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
@@ -128,11 +132,17 @@ def up(
         WEB_LISTEN: web_listen,
     }
     installation = plan_installation(os.environ, data=data, chosen=chosen, listen=listen, web=web)
-    settings = host_settings(os.environ)
-    page = plan_web(installation, settings, insecure=insecure or settings.insecure)
+    page = _plan_web(installation, insecure=insecure) if web else None
     report = _report(as_json=json_lines or context.ensure_object(Session).json_lines, with_logs=logs)
     files = {} if logs else _log_files(installation.data)
     context.exit(asyncio.run(Supervisor(installation, report, files, page).run()))
+
+
+def _plan_web(installation: Installation, *, insecure: bool) -> WebPlan:
+    from hostctl.web.plan import plan_web  # loads an HTTP server
+
+    settings = host_settings(os.environ)
+    return plan_web(installation, settings, insecure=insecure or settings.insecure)
 
 
 def _report(*, as_json: bool, with_logs: bool) -> Report:

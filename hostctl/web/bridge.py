@@ -183,14 +183,18 @@ class GrpcWebBridge:
         response = web.StreamResponse(headers={**_HEADERS, "Content-Type": call.content_type})
         try:
             await response.prepare(request)
-            try:
-                async for message in running:
-                    await self._write(response, message_frame(message))
-                end = await _end(running, call.service)
-            except grpc.aio.AioRpcError as error:
-                end = _error_end(error, call.service)
-            await self._write(response, end)
-            await response.write_eof()
+            async with asyncio.timeout(None) as limit:  # one for all writes, which are many
+                try:
+                    async for message in running:
+                        self._limit_stall(limit)
+                        await response.write(message_frame(message))
+                        limit.reschedule(None)
+                    end = await _end(running, call.service)
+                except grpc.aio.AioRpcError as error:
+                    end = _error_end(error, call.service)
+                self._limit_stall(limit)
+                await response.write(end)
+                await response.write_eof()
         except (ConnectionError, TimeoutError):  # the page is gone or does not read
             if request.transport is not None:
                 request.transport.abort()
@@ -198,9 +202,8 @@ class GrpcWebBridge:
             running.cancel()
         return response
 
-    async def _write(self, response: web.StreamResponse, data: bytes) -> None:
-        async with asyncio.timeout(self._stall_limit_s):
-            await response.write(data)
+    def _limit_stall(self, limit: asyncio.Timeout) -> None:
+        limit.reschedule(asyncio.get_running_loop().time() + self._stall_limit_s)
 
 
 async def _serves(channel: grpc.aio.Channel) -> bool:

@@ -20,7 +20,6 @@ from servicekit.access.gatekeeper import LocalTrust
 from servicekit.certificates import open_server_certificate
 from servicekit.clock import SystemClock
 from servicekit.host_settings import HostSettings
-from servicekit.installation import s3_store
 from servicekit.rpc.endpoints import check_listen_address, is_local_address, split_addresses
 from servicekit.settings import SettingsError
 from servicekit.tls import CertificateFiles, https_context
@@ -72,10 +71,10 @@ class WebPlan:
             refreshing.cancel()
 
 
-def plan_web(installation: Installation, settings: HostSettings, *, insecure: bool) -> WebPlan | None:
-    """The plan; None without a page. Raises click.ClickException where it cannot be served, before anything starts."""
+def plan_web(installation: Installation, settings: HostSettings, *, insecure: bool) -> WebPlan:
+    """The plan for an installation that has a page. Raises click.ClickException where it cannot be served."""
     if installation.web is None:
-        return None
+        raise ValueError("the installation must have an address for the page")
     address = installation.web.address
     try:
         page = Page.load()
@@ -112,6 +111,8 @@ def _file_origins(installation: Installation, settings: HostSettings) -> tuple[s
     """Where signed URLs lead to. Raises `SettingsError` and ValueError."""
     if settings.store == "folder":
         return (_origin(installation.url_base),)
+    from servicekit.installation import s3_store  # loads all that a service opens
+
     # As signed, because some buckets have host names of their own.
     return (_origin(s3_store(settings, SystemClock()).signed_url("bounce.wav", ttl_s=60).url),)
 

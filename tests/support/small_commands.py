@@ -87,6 +87,11 @@ SMALL = {
         prints=[r"started in \d+ ms", *(rf"{s} s with stems: .* median \d" for s in (2, 30, 180))],
         quick=True,
     ),
+    "benchmarks.grpc_web": Small(
+        options="--rounds 2 --calls 2 --events 100",
+        prints=_rows("gRPC, no translator", "Envoy", "bridge"),
+        quick=True,
+    ),
     "benchmarks.handoff": Small(
         options="--rounds 2 --seconds 1",
         prints=[r"lent memfd region \(used\) .*\d", r"gRPC, 1 MiB chunks, Unix socket .*\d", r"WAV on disk .*\d"],

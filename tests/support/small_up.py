@@ -138,6 +138,17 @@ def ends(pid: int) -> bool:
     return False
 
 
+def read_until(descriptor: int, end: bytes | None) -> str:
+    """What a terminal shows until ``end``, or until its other side is closed."""
+    shown = b""
+    try:
+        while end is None or end not in shown:
+            shown += os.read(descriptor, 4096)
+    except OSError:  # Linux: the other side was closed
+        assert end is None, shown.decode()
+    return shown.decode().replace("\r\n", "\n")
+
+
 REAL_LOG = """
 def log(event):
     print(json.dumps({"source": "servicekit.serving", "event": event, "level": "info"}), flush=True)

@@ -50,10 +50,11 @@ async def served_web(
     trust: LocalTrust | None = None,
     guard: HostGuard | None = None,
     limits: Mapping[str, float] | None = None,
+    port: int = 0,
     **options: Any,
 ) -> AsyncIterator[ServedWeb]:
-    """The server on a free port. ``limits`` are those of the bridge, ``options`` those of the server."""
-    port, readiness = free_port(), Readiness(SERVICES)
+    """The server, on a free port unless one is given. ``limits`` are those of the bridge, ``options`` those of the server."""
+    port, readiness = port or free_port(), Readiness(SERVICES)
     bridge = GrpcWebBridge(
         render_address=render_address,
         separation_address=separation_address,
@@ -123,7 +124,8 @@ def read_answer(body: bytes) -> tuple[list[bytes], dict[str, str]]:
         assert len(part) == size
         if flags & 0x80:
             assert not body
-            return messages, dict(line.split(": ", 1) for line in part.decode("ascii").split("\r\n") if line)
+            lines = (line.partition(":") for line in part.decode("ascii").split("\r\n") if line)
+            return messages, {name: value.strip() for name, _, value in lines}
         messages.append(part)
     raise AssertionError("the answer has no trailers")
 

@@ -1,4 +1,4 @@
-"""Envoy in front of both services: with TLS, as docs/deployment.md shows it, and for the Python client."""
+"""Envoy in front of both services: with TLS and with the page, as docs/deployment.md shows it, and for the Python client."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ import yaml
 from sonichaos.render.v1 import render_pb2
 from sonichaos_client import AsyncClient, Client
 from tests.support.certificates import Authority
-from tests.support.envoy import ROOT, envoy_before
+from tests.support.envoy import ROOT, connection_manager, envoy_before
 from tests.support.native_clients import LANGUAGES, native_client
 from tests.support.scripted_service import ZIP
 from tests.support.scripted_services import scripted_pair
 from tests.support.typescript_build import node_answers
+from tests.support.web_bridge import bridge_before, small_page
 
 API_KEY = "sonichaos_abcdefghij23_" + "s" * 43
 
@@ -109,3 +110,42 @@ def test_a_client_that_names_the_service_finds_both(language: str, tmp_path: Pat
         events = len(pair.separation.events[upload.job_id])
     assert events
     assert json.loads(result.stdout) == {"take": take.job_id, "upload": upload.job_id, "events": events}
+
+
+def test_the_page_behind_envoy(tmp_path: Path) -> None:
+    """As docs/deployment.md shows it: files and readiness come from the page's server, calls go to the services directly."""
+    text = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    section = text.split("## The page\n")[1].split("\n## ")[0]
+    route, cluster = re.findall(r"^```yaml\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    none = f"unix:{tmp_path}/none.sock"
+    with scripted_pair() as pair, bridge_before(none, none, small_page(tmp_path / "page")) as page:
+
+        def add_page(config: dict[str, Any]) -> None:
+            resources = config["static_resources"]
+            added = yaml.safe_load(cluster.replace("50074", page.rpartition(":")[2]))
+            resources["clusters"].append(added)
+            (host_routes,) = connection_manager(config)["route_config"]["virtual_hosts"]
+            host_routes["routes"][:0] = yaml.safe_load(route)
+
+        take = pair.render.accept("j-take", stems=False)
+        addresses = (pair.render_address, pair.separation_address)
+        with envoy_before(*addresses, "https://app.example.com", tmp_path, add_page) as address:
+            assert get(address, "/").startswith(b"<!doctype html>")
+            assert b"console.log" in get(address, "/assets/index-Ab3_d-9x.js")
+            assert json.loads(get(address, "/readiness.json"))["services"].keys() == {
+                "render_service",
+                "separation_service",
+            }
+            with Client(address) as client:
+                assert client.get_job(take.job_id) == take
+
+
+def get(address: str, path: str) -> bytes:
+    """The body of a file."""
+    connection = http.client.HTTPConnection(address, timeout=30)
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    assert answer.status == 200
+    body = answer.read()
+    connection.close()
+    return body

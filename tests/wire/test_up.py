@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from hostctl.child import Child
-from tests.support.small_up import REAL_LOG, Up, ends, services
+from tests.support.small_up import REAL_LOG, Up, ends, read_until, services
 
 SERVICES = ("render_service", "separation_service")
 
@@ -224,17 +224,6 @@ def test_a_terminal_sees_progress_then_the_addresses(tmp_path: Path, ups: list[U
     assert "\nReady." in rest
     assert "Stopping: running jobs finish first." in rest
     assert "{" not in shown
-
-
-def read_until(descriptor: int, end: bytes | None) -> str:
-    """What a terminal shows until ``end``, or until its other side is closed."""
-    shown = b""
-    try:
-        while end is None or end not in shown:
-            shown += os.read(descriptor, 4096)
-    except OSError:  # Linux: the other side was closed
-        assert end is None, shown.decode()
-    return shown.decode().replace("\r\n", "\n")
 
 
 async def test_a_service_runs_no_file_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

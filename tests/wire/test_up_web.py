@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import re
 import shutil
 import signal
 import ssl
@@ -19,7 +21,7 @@ from sonichaos.render.v1 import render_pb2
 from tests.support.built_page import require_page
 from tests.support.certificates import Authority
 from tests.support.pair import eventually
-from tests.support.small_up import REAL_LOG, ROOT, Up, ends, services
+from tests.support.small_up import REAL_LOG, ROOT, Up, ends, read_until, services
 from tests.support.web_bridge import CONTENT_TYPE, frame, read_answer
 
 MODEL = "/sonichaos.render.v1.RenderService/GetModelInfo"
@@ -97,7 +99,21 @@ def test_the_page_is_there_before_the_services(tmp_path: Path, ups: list[Up]) ->
     with urllib.request.urlopen(f"{page}/healthz", timeout=30) as answer:  # noqa: S310  loopback
         assert answer.status == 200
     running.process.terminate()
-    assert running.process.wait(20) == 0
+    assert running.process.wait(60) == 0
+
+
+def test_a_terminal_sees_the_address_of_the_page_last(tmp_path: Path, ups: list[Up]) -> None:
+    """And before that, because the page is there before the services."""
+    master, slave = pty.openpty()
+    running = Up(services(tmp_path, extra=REAL_LOG), *WEB, output=(), stdout=slave, stderr=slave)
+    ups.append(running)
+    os.close(slave)
+    shown = read_until(master, b"The page: ")
+    running.process.send_signal(signal.SIGINT)
+    shown += read_until(master, None)
+    assert running.process.wait(60) == 0
+    (address,) = re.findall(r"\nCtrl-C stops the services.\nThe page: (http://127.0.0.1:\d+)\n", shown)
+    assert shown.index(f"The page shows how far the services are: {address}") < shown.index("\nReady.")
 
 
 def test_the_page_may_read_signed_urls(tmp_path: Path, ups: list[Up]) -> None:
@@ -137,7 +153,7 @@ def test_a_service_that_crashes_is_started_again(tmp_path: Path, ups: list[Up]) 
         assert states(page) == {"serving"}
     separation = running.pids("separation_service")[-1]
     os.kill(running.pids("render_service")[-1], signal.SIGKILL)
-    assert running.process.wait(30) == 1
+    assert running.process.wait(60) == 1
     assert ends(separation)
     assert "The other service is stopped too" in running.log()
 
@@ -151,7 +167,7 @@ def test_a_service_that_crashes_can_be_stopped_while_it_starts_again(tmp_path: P
     os.kill(pids[0], signal.SIGKILL)
     eventually(lambda: readiness(page)["render_service"]["state"] == "restarting", "the crash is shown")
     running.process.send_signal(signal.SIGINT)
-    assert running.process.wait(20) == 0
+    assert running.process.wait(60) == 0
     assert all(map(ends, pids + running.pids("render_service")))
 
 
@@ -174,7 +190,7 @@ def test_an_open_page_learns_why_a_service_could_not_start(tmp_path: Path, ups: 
 
     eventually(failed, "the failure is shown")
     assert shown[-1]["detail"].startswith("render_service exited with status 2 before it was ready: no model in nope\n")
-    assert running.process.wait(20) == 2
+    assert running.process.wait(60) == 2
 
 
 def test_without_a_built_page_nothing_starts(tmp_path: Path, ups: list[Up]) -> None:
@@ -183,7 +199,7 @@ def test_without_a_built_page_nothing_starts(tmp_path: Path, ups: list[Up]) -> N
     services(tmp_path)
     running = Up(tmp_path, *WEB)
     ups.append(running)
-    assert running.process.wait(20) == 2
+    assert running.process.wait(60) == 2
     assert "make web" in running.log()
     assert "environment" not in running.log()
 
@@ -198,7 +214,7 @@ def test_an_address_that_others_reach_needs_tls(tmp_path: Path, ups: list[Up]) -
     ):
         running = Up(tmp_path, *options)
         ups.append(running)
-        assert running.process.wait(20) == 2
+        assert running.process.wait(60) == 2
         assert words in running.log()
         assert "environment" not in running.log()
 
