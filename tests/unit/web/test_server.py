@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import re
 import ssl
 from collections.abc import AsyncIterator
 from http.client import HTTPConnection, HTTPResponse
@@ -72,7 +73,8 @@ async def test_every_answer_has_the_headers_that_protect_the_page(web: ServedWeb
     for answer in answers:
         rules = dict(part.split(" ", 1) for part in answer.headers["Content-Security-Policy"].split("; "))
         assert rules["default-src"] == rules["frame-ancestors"] == rules["base-uri"] == rules["form-action"] == "'none'"
-        assert rules["script-src"] == rules["style-src"] == rules["font-src"] == "'self'"
+        assert rules["script-src"] == rules["font-src"] == rules["worker-src"] == "'self'"
+        assert re.fullmatch(r"'self' 'sha256-[A-Za-z0-9+/]{43}='", rules["style-src"])
         assert rules["connect-src"] == f"'self' {FILES}"
         assert rules["img-src"] == "'self' data:"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
