@@ -70,7 +70,7 @@ export function sortViolations(error: CallError, draft: Pick<Draft, "tempo" | "p
 }
 
 /** "Must be 30 to 300, got 5." for "must be 30 to 300, got 5", as it stands without its path. */
-function sentence(text: string): string {
+export function sentence(text: string): string {
   return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 }
 

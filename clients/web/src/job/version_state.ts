@@ -45,9 +45,14 @@ export function versionOf(job: Job, number: number): Version | undefined {
   return job.versions.find((version) => version.number === number);
 }
 
-/** The newest version that has not ended: the one whose progress is shown and watched. */
+/** The newest version that has not ended: the one that is watched. */
 export function openVersion(job: Job): Version | undefined {
-  return job.versions.filter((version) => !isFinal(version)).at(-1);
+  return openVersions(job).at(-1);
+}
+
+/** The versions that have not ended, oldest first. */
+export function openVersions(job: Job): readonly Version[] {
+  return job.versions.filter((version) => !isFinal(version));
 }
 
 /** The newest version that can be played. */

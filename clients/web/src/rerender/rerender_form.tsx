@@ -3,6 +3,7 @@ import type { Job, Version } from "@sonichaos/client/gen/sonichaos/jobs/v1/job_p
 import { type FormEvent, useEffect, useRef, useState } from "react";
 
 import { renders } from "../api/calls";
+import { sentence } from "../brief/field_paths";
 import { focusFirstProblem } from "../brief/focus_problem";
 import { type OpenRequest, requestFor } from "../brief/request_id";
 import { drawSeed } from "../brief/seed";
@@ -94,7 +95,7 @@ function refusedFields(thrown: unknown): FieldProblems {
   const found = new Map<FieldName, string>();
   for (const { field, description } of callError(thrown).violations) {
     const name = fieldNamed(field);
-    if (name !== undefined) found.set(name, description);
+    if (name !== undefined) found.set(name, sentence(description));
   }
   return found;
 }

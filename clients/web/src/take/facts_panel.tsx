@@ -6,6 +6,7 @@ import { Fragment } from "react";
 import { durationWords, momentWords, secondsBetween } from "../job/time_words";
 import { isUpload } from "../job/version_state";
 import { en } from "../messages/en";
+import { personaName } from "../personas/persona_name";
 import { CopyButton } from "../ui/copy_button";
 import { Panel } from "../ui/panel";
 import { cliCommand } from "./cli_command";
@@ -51,7 +52,7 @@ function factsOf(job: Job, version: Version): readonly Fact[] {
   if (brief !== undefined) {
     add(words.file, brief.fileName);
     if (!isUpload(job)) add(words.prompt, brief.prompt || words.erasedPrompt);
-    add(words.persona, brief.personaId);
+    add(words.persona, personaName(brief.personaId));
     if (brief.seed !== undefined) add(words.seed, words.withSource(String(brief.seed), brief.seedSource));
     add(words.tempo, tempoWords(brief));
     add(words.key, brief.key && words.withSource(brief.key, brief.keySource));

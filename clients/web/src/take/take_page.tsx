@@ -15,7 +15,7 @@ import {
   isPlayable,
   nameOf,
   newestPlayable,
-  openVersion,
+  openVersions,
   versionOf,
 } from "../job/version_state";
 import { en } from "../messages/en";
@@ -40,6 +40,7 @@ import { TakeHeader } from "./take_header";
 const Player = lazy(() => import("../player/player").then((module) => ({ default: module.Player })));
 
 const TITLE_LENGTH = 40;
+const MAX_REPORTED = 4;
 
 interface TakePageProps {
   readonly jobId: string;
@@ -69,7 +70,6 @@ function Take({ job, followed }: TakeProps) {
   const heard = playableOr(job, chosen, newest?.number);
   const against = compared === heard ? undefined : playableOr(job, compared, undefined);
   const shown = heard === undefined ? job.versions.at(-1) : versionOf(job, heard);
-  const inProgress = openVersion(job) ?? endedBadly(job);
   usePageTitle(titleOf(job));
   const notification = useNotification(job);
   const hear = (version: number): void => {
@@ -87,16 +87,16 @@ function Take({ job, followed }: TakeProps) {
   return (
     <>
       <TakeHeader job={job} />
-      {inProgress !== undefined && (
+      {reported(job).map((version) => (
         <ProgressPanel
-          key={inProgress.number}
+          key={version.number}
           job={job}
-          version={inProgress}
+          version={version}
           connected={connected}
           notification={notification}
           onChange={refresh}
         />
-      )}
+      ))}
       <NewVersionNotice
         job={job}
         heard={heard}
@@ -141,7 +141,7 @@ function Take({ job, followed }: TakeProps) {
 
 /** The progress of the take while there is any, else its name. */
 function titleOf(job: Job): string {
-  const open = openVersion(job);
+  const [open] = openVersions(job);
   const name = nameOf(job).slice(0, TITLE_LENGTH);
   return open === undefined ? name : titleWhile(open, tracksOf(open, hasNoRender(job, open)), name);
 }
@@ -152,10 +152,11 @@ function playableOr(job: Job, wanted: number | undefined, fallback: number | und
   return version !== undefined && isPlayable(version) ? wanted : fallback;
 }
 
-/** The newest version if it has failed or was cancelled: what happened stays visible. */
-function endedBadly(job: Job): Version | undefined {
-  const latest = job.versions.at(-1);
-  return latest === undefined || latest.state === JobState.DONE || isDeleted(latest) ? undefined : latest;
+/** The versions in progress; without any, the newest one if it has failed or was cancelled: what happened stays visible. */
+function reported(job: Job): readonly Version[] {
+  const open = openVersions(job);
+  if (open.length > 0) return open.slice(0, MAX_REPORTED);
+  return job.versions.slice(-1).filter((version) => version.state !== JobState.DONE && !isDeleted(version));
 }
 
 /** Before the first answer. A refusal is not a service that does not answer, though both are tried again. */

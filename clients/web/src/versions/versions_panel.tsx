@@ -7,6 +7,7 @@ import { useDriftReport } from "../drift/use_drift_report";
 import { durationWords, secondsBetween } from "../job/time_words";
 import { isDeleted, isFinal, isPlayable } from "../job/version_state";
 import { en } from "../messages/en";
+import { personaName } from "../personas/persona_name";
 import { Button } from "../ui/button";
 import { ConfirmDialog } from "../ui/confirm_dialog";
 import { Panel } from "../ui/panel";
@@ -47,8 +48,8 @@ export function VersionsPanel({ job, heard, against, onHear, onCompare, onChange
         {shown.map((version) => (
           <li key={version.number} className={style.version} data-heard={version.number === heard}>
             <Summary job={job} version={version} />
-            {isPlayable(version) && (
-              <div className={style.actions}>
+            <div className={style.actions}>
+              {isPlayable(version) && (
                 <Button
                   aria-pressed={version.number === heard}
                   aria-label={en.take.hearVersion(version.number)}
@@ -56,26 +57,26 @@ export function VersionsPanel({ job, heard, against, onHear, onCompare, onChange
                 >
                   {en.take.hear}
                 </Button>
-                {version.number !== heard && (
-                  <Button
-                    aria-pressed={version.number === against}
-                    aria-label={en.take.compareVersion(version.number)}
-                    onClick={() => onCompare(version.number === against ? undefined : version.number)}
-                  >
-                    {en.take.compare}
-                  </Button>
-                )}
-                {version.number > 1 && isFinal(version) && (
-                  <Button
-                    look="quiet"
-                    aria-label={en.take.deleteVersionNamed(version.number)}
-                    onClick={() => setDeleting(version)}
-                  >
-                    {en.take.deleteVersion}
-                  </Button>
-                )}
-              </div>
-            )}
+              )}
+              {isPlayable(version) && version.number !== heard && (
+                <Button
+                  aria-pressed={version.number === against}
+                  aria-label={en.take.compareVersion(version.number)}
+                  onClick={() => onCompare(version.number === against ? undefined : version.number)}
+                >
+                  {en.take.compare}
+                </Button>
+              )}
+              {canBeDeleted(version) && (
+                <Button
+                  look="quiet"
+                  aria-label={en.take.deleteVersionNamed(version.number)}
+                  onClick={() => setDeleting(version)}
+                >
+                  {en.take.deleteVersion}
+                </Button>
+              )}
+            </div>
           </li>
         ))}
       </ul>
@@ -101,6 +102,11 @@ export function VersionsPanel({ job, heard, against, onHear, onCompare, onChange
   );
 }
 
+/** The original is deleted with its take only. */
+function canBeDeleted(version: Version): boolean {
+  return version.number > 1 && isFinal(version) && !isDeleted(version);
+}
+
 interface SummaryProps {
   readonly job: Job;
   readonly version: Version;
@@ -112,7 +118,7 @@ function Summary({ job, version }: SummaryProps) {
   const { baseVersion, rerenderedStem, brief, loudness } = version;
   const name = baseVersion === 0 ? en.take.original : en.take.rerendered(en.take.stems[rerenderedStem], baseVersion);
   const details = [
-    brief?.personaId ?? "",
+    personaName(brief?.personaId ?? ""),
     brief?.seed === undefined ? "" : `${en.take.seed} ${brief.seed}`,
     loudness?.lufs === undefined ? "" : en.take.lufs(loudness.lufs),
     report === undefined ? "" : en.rerender.drift.verdicts[report.verdict],
