@@ -4,7 +4,7 @@ import type { Version, ZipEntry } from "@sonichaos/client/gen/sonichaos/jobs/v1/
 import { FileKind } from "@sonichaos/client/gen/sonichaos/jobs/v1/jobs_service_pb.js";
 import type { AuditRow } from "@sonichaos/client/gen/sonichaos/render/v1/render_pb.js";
 
-import type { FetchOptions } from "../download/fetch_stored";
+import type { FetchOptions } from "../download/fetch_signed";
 import { parseJson } from "../download/json";
 import { sha256Of } from "../download/sha256";
 import { type Comparison, compare, expectedDigests } from "./expected_digests";

@@ -6,7 +6,8 @@ import type { Job, Version } from "@sonichaos/client/gen/sonichaos/jobs/v1/job_p
 import { FileKind } from "@sonichaos/client/gen/sonichaos/jobs/v1/jobs_service_pb.js";
 
 import { en } from "../messages/en";
-import { type FetchOptions, fetchStored, signedUrl } from "./fetch_stored";
+import type { FetchOptions } from "./fetch_signed";
+import { fetchStored, signedUrl } from "./fetch_stored";
 import { entryFileName, fileName } from "./file_name";
 import { saveBytes, saveUrl } from "./save";
 import { sha256Of } from "./sha256";
