@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import signal
 import sys
@@ -12,13 +11,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 _LAST_LINES = 20
-_PR_SET_PDEATHSIG = 1  # prctl(2)
-_LIBC = ctypes.CDLL(None, use_errno=True)
+_END_WITH_PARENT = """
+import ctypes, os, signal, sys
+parent, *command = sys.argv[1:]
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+    if os.getppid() != int(parent):
+        sys.exit("the parent has ended")
+os.execv(command[0], command)
+"""
+"""A program that becomes a command, to which the kernel sends SIGTERM when the parent dies, however it dies.
 
-
-def _end_with_parent() -> None:
-    """Between fork and exec: the kernel sends SIGTERM when the parent dies, however it dies."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+A function that runs between fork and exec would do it too, but then Python forks in place of vfork: gRPC's threads would run into
+the fork, and gRPC would report that on stderr.
+"""
 
 
 @dataclass
@@ -38,6 +44,12 @@ class Child:
         """
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-I",
+            "-S",
+            "-c",
+            _END_WITH_PARENT,
+            str(os.getpid()),
+            sys.executable,
             "-P",  # else Python files of the current folder would replace modules of the service
             "-m",
             module,
@@ -46,7 +58,6 @@ class Child:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
         )
         child = cls(module, process)
         child._forwarder = asyncio.create_task(child._forward_output(on_line))

@@ -242,3 +242,13 @@ def test_beyond_this_machine_callers_need_a_credential(tmp_path: Path, ups: list
         assert call(page, trusting, Authorization="Bearer k")[1]["grpc-status"] == "0"
     origins = running.environment_of("render_service")["SONICHAOS_URL_ORIGINS"].split(",")
     assert f"https://studio.example.com:{port}" in origins
+
+
+def test_nothing_is_on_stderr(tmp_path: Path, ups: list[Up]) -> None:
+    """Without --logs the page's server is as quiet as the services, also while it starts them."""
+    running = Up(services(tmp_path), *WEB, output=())
+    ups.append(running)
+    running.ready()
+    running.process.terminate()
+    assert running.process.wait(20) == 0
+    assert running.log() == ""
