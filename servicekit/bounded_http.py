@@ -25,9 +25,9 @@ _SILENT.setLevel(logging.CRITICAL)
 class BoundedServer(web.Server):
     """At most ``max_connections`` at once; any further one is closed at once.
 
-    A connection is closed if it has sent no whole request header within ``header_limit_s`` of its start, or if it is idle for as
-    long between requests. A line of a header may have ``max_field_bytes``. Bodies arrive as they were sent: none is decompressed.
-    With ``cancel_on_disconnect`` an answer is cancelled when its client is gone.
+    A connection is closed if it has sent no whole request header within ``header_limit_s`` of its start, or if it is idle for
+    ``idle_limit_s`` between requests, by default as long. A line of a header may have ``max_field_bytes``. Bodies arrive as they
+    were sent: none is decompressed. With ``cancel_on_disconnect`` an answer is cancelled when its client is gone.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class BoundedServer(web.Server):
         *,
         max_connections: int,
         header_limit_s: float,
+        idle_limit_s: float | None = None,
         max_field_bytes: int = 8190,
         cancel_on_disconnect: bool = False,
     ) -> None:
@@ -45,7 +46,7 @@ class BoundedServer(web.Server):
             handler_cancellation=cancel_on_disconnect,
             access_log=None,
             logger=_SILENT,
-            keepalive_timeout=header_limit_s,
+            keepalive_timeout=header_limit_s if idle_limit_s is None else idle_limit_s,
             lingering_time=header_limit_s,
             max_line_size=max_field_bytes,
             max_field_size=max_field_bytes,

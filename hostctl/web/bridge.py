@@ -19,6 +19,8 @@ from servicekit.loopback import is_loopback_host
 
 MAX_BODY_BYTES = (4 << 20) + (1 << 16)
 """Of a request. A service takes messages of 4 MiB."""
+MAX_BODIES_BYTES = 64 << 20
+"""Of all requests that are being received: anyone can send one, whatever their credential is."""
 BODY_LIMIT_S = 60.0
 STALL_LIMIT_S = 60.0
 _SERVICE_HEADER = "sonichaos-service"
@@ -78,6 +80,7 @@ class GrpcWebBridge:
         trust: LocalTrust,
         stall_limit_s: float = STALL_LIMIT_S,
         body_limit_s: float = BODY_LIMIT_S,
+        max_bodies_bytes: int = MAX_BODIES_BYTES,
     ) -> None:
         self._channels = {
             "render_service": grpc.aio.insecure_channel(render_address, options=_OPTIONS),
@@ -86,6 +89,7 @@ class GrpcWebBridge:
         self._trust = trust
         self._stall_limit_s = stall_limit_s
         self._body_limit_s = body_limit_s
+        self._free_bytes = max_bodies_bytes
 
     async def __aenter__(self) -> Self:
         return self
@@ -124,10 +128,17 @@ class GrpcWebBridge:
         try:
             async with asyncio.timeout(self._body_limit_s):
                 while len(body) <= MAX_BODY_BYTES and (chunk := await request.content.readany()):
+                    self._free_bytes -= len(chunk)
                     body += chunk
+                    if self._free_bytes < 0:
+                        raise _Unreadable(
+                            HTTPStatus.SERVICE_UNAVAILABLE, "Too many large requests at once. Try again soon."
+                        )
         except TimeoutError:
             limit = f"{self._body_limit_s:.0f} s"
             raise _Unreadable(HTTPStatus.REQUEST_TIMEOUT, f"The request took more than {limit} to arrive.") from None
+        finally:
+            self._free_bytes += len(body)
         if len(body) > MAX_BODY_BYTES:
             raise _Unreadable(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A request has at most {MAX_BODY_BYTES} bytes.")
         return bytes(body)

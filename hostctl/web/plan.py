@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -45,8 +45,8 @@ class WebPlan:
     file_origins: tuple[str, ...]
 
     @asynccontextmanager
-    async def serving(self, readiness: Readiness) -> AsyncIterator[WebServer]:
-        """Serve until the end of the block. Raises OSError if it cannot listen."""
+    async def serving(self, readiness: Readiness) -> AsyncIterator[None]:
+        """Serve until the end of the block. Raises click.ClickException if it cannot listen."""
         tls = None if self.certificate is None else https_context(self.certificate)
         bridge = GrpcWebBridge(
             render_address=self.installation.render_socket,
@@ -63,12 +63,14 @@ class WebPlan:
             guard=HostGuard(self.host, self.installation.web_names),
             file_origins=self.file_origins,
         )
-        refreshing = asyncio.create_task(_refresh(self.certificate))
-        try:
-            async with bridge, server:
-                yield server
-        finally:
-            refreshing.cancel()
+        async with AsyncExitStack() as resources:
+            await resources.enter_async_context(bridge)
+            try:
+                await resources.enter_async_context(server)
+            except OSError as error:  # taken since the addresses were checked
+                raise click.ClickException(f"Cannot listen on {self.host}:{self.port}: {error.strerror}.") from error
+            resources.callback(asyncio.create_task(_refresh(self.certificate)).cancel)
+            yield
 
 
 def plan_web(installation: Installation, settings: HostSettings, *, insecure: bool) -> WebPlan:

@@ -18,6 +18,8 @@ from servicekit.bounded_http import BoundedServer, BoundedSite
 
 MAX_CONNECTIONS = 256
 HEADER_LIMIT_S = 10.0
+IDLE_LIMIT_S = 75.0
+"""Browsers keep connections for later calls, and not every browser repeats one on a connection that has just been closed."""
 MAX_FIELD_BYTES = 16 * 1024
 """Of a header's line: an authorization of 8 KiB and the rest."""
 _SHUTDOWN_LIMIT_S = 1.0
@@ -52,6 +54,7 @@ class WebServer:
             self._answer,
             max_connections=self._max_connections,
             header_limit_s=self._header_limit_s,
+            idle_limit_s=IDLE_LIMIT_S,
             max_field_bytes=MAX_FIELD_BYTES,
             cancel_on_disconnect=True,
         )

@@ -40,7 +40,7 @@ class Bridged:
         """Messages and trailers of a call."""
         return await call(self.http, self.web.url + path, b"".join(map(frame, messages)), headers)
 
-    async def status(self, body: bytes = b"", path: str = UNARY, **headers: str) -> int:
+    async def status(self, body: bytes | AsyncIterator[bytes] = b"", path: str = UNARY, **headers: str) -> int:
         """The HTTP status of a request."""
         async with self.http.post(self.web.url + path, data=body, headers=headers) as answer:
             return answer.status
@@ -127,6 +127,7 @@ async def test_a_message_of_4_mib_passes_and_a_larger_one_does_not(bridged: Open
     assert (await both.call(UNARY, sent + b"\0"))[1]["grpc-status"] == "8"
     headers = {"Content-Type": CONTENT_TYPE}
     assert await both.status(bytes(MAX_BODY_BYTES + 1), **headers) == 413
+    assert (await both.call(UNARY, b"echo a"))[0] == [b"a"]
 
 
 @pytest.mark.parametrize("path", [UNARY, STREAM])
@@ -181,6 +182,26 @@ async def test_a_request_that_arrives_too_slowly_is_refused(bridged: Opener) -> 
     headers = {"Content-Type": CONTENT_TYPE}
     async with both.http.post(both.web.url + UNARY, data=slow(), headers=headers) as answer:
         assert answer.status == 408
+
+
+async def test_the_bodies_of_all_requests_have_a_limit_together(bridged: Opener) -> None:
+    """Those who hold half a request each cannot take the memory; what has ended makes room."""
+    both = await bridged(limits={"max_bodies_bytes": 3000})
+    headers, held = {"Content-Type": CONTENT_TYPE}, asyncio.Event()
+
+    async def half() -> AsyncIterator[bytes]:
+        yield bytes(2000)
+        await held.wait()
+
+    first = asyncio.create_task(both.status(half(), **headers))
+    status = 200
+    while status == 200:
+        status = await both.status(frame(b"echo " + bytes(1500)), **headers)
+    assert status == 503
+    assert await both.status(frame(b"echo a"), **headers) == 200
+    held.set()
+    await first
+    assert await both.status(frame(b"echo " + bytes(1500)), **headers) == 200
 
 
 @pytest.mark.parametrize(
