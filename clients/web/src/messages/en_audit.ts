@@ -65,7 +65,6 @@ export const audit = {
   matches: (name: string, agree: readonly Witness[]) => `${name}: equal to ${listed(agree)}.`,
   differs: (name: string, differ: readonly Witness[]) => `${name}: differs from ${listed(differ)}.`,
   unknown: (name: string) => `${name}: nothing to compare it with.`,
-  notChecked: (name: string) => `${name}: not checked.`,
   allMatch: (count: number) => `All ${count} files are what the service recorded.`,
   mismatch: (count: number) =>
     count === 1 ? "1 file differs. Do not use it." : `${count} files differ. Do not use them.`,

@@ -1,14 +1,5 @@
 // Texts of the re-render panel and of the drift report.
 
-import { Stem } from "@sonichaos/client/gen/sonichaos/jobs/v1/brief_pb.js";
-
-const stems: Readonly<Record<string, Stem>> = {
-  drums: Stem.DRUMS,
-  bass: Stem.BASS,
-  vocals: Stem.VOCALS,
-  other: Stem.OTHER,
-};
-
 function ms(value: number): string {
   const size = Math.abs(value);
   return `${size < 20 ? size.toFixed(1).replace(/\.0$/, "") : Math.round(size)} ms`;
@@ -25,7 +16,6 @@ export const rerender = {
   needsStems: (version: number) => `v${version} has no stems yet. Add stems, then any of them can be rendered again.`,
   needsDone: (version: number) => `v${version} is still in progress. Its stems can be rendered again when it is done.`,
   stem: "Stem",
-  stemNamed: stems,
   drumsOff:
     "Drums carry the groove, so rendering them again is switched off here. Whoever runs the service can allow it with SONICHAOS_DRUMS_RERENDER=true.",
   persona: "Persona",

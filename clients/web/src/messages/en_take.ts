@@ -38,7 +38,6 @@ export const take = {
   restoreBrief: "Use this brief again",
   addStems: "Add stems",
   addStemsHint: "This take has no stems yet. With stems you can solo, download and re-render each of them.",
-  addingStems: "Stems are being added.",
   player: "Player",
   playerWaits: "The take can be played as soon as its bounce is stored.",
   stems,
@@ -83,7 +82,7 @@ export const take = {
   downloadNamed: (label: string) => `Download: ${label}`,
   downloading: (name: string) => `Downloading ${name}`,
   downloadDamaged: (name: string) =>
-    `${name}: what arrived does not have the recorded SHA-256, so it was not saved. Download it again.`,
+    `${name}: what arrived is not what was recorded, so it was not saved. Download it again.`,
   versions: "Versions",
   version: (number: number) => `v${number}`,
   original: "Original",
