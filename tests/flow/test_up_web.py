@@ -21,10 +21,10 @@ from sonichaos.jobs.v1 import jobs_service_pb2 as jobs
 from sonichaos.render.v1 import render_pb2
 from sonichaos.separation.v1 import separation_pb2 as separations
 from sonichaos_client import Client
-from tests.support.built_page import require_page
 from tests.support.pair import eventually
 from tests.support.service_processes import ROOT, plain_environment
 from tests.support.web_bridge import CONTENT_TYPE, frame, read_answer
+from tests.support.web_page import require_page
 
 JOBS, RENDERS = "sonichaos.jobs.v1.JobsService", "sonichaos.render.v1.RenderService"
 SECONDS = 20

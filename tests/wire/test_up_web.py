@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 
 from sonichaos.render.v1 import render_pb2
-from tests.support.built_page import require_page
 from tests.support.certificates import Authority
 from tests.support.pair import eventually
 from tests.support.small_up import REAL_LOG, ROOT, Up, ends, read_until, services
 from tests.support.web_bridge import CONTENT_TYPE, frame, read_answer
+from tests.support.web_page import require_page
 
 MODEL = "/sonichaos.render.v1.RenderService/GetModelInfo"
 WEB = ("--web", "--web-listen=127.0.0.1:0")

@@ -21,9 +21,10 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.support.built_page import FOLDER as WEB
-from tests.support.built_page import PAGE, require_page
 from tests.support.scripted_services import scripted_pair
+from tests.support.web_page import BUILT as PAGE
+from tests.support.web_page import FOLDER as WEB
+from tests.support.web_page import require_page
 
 ROOT = Path(__file__).resolve().parents[3]
 MAX_CLIENT_BYTES = 60_000_000

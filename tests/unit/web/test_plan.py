@@ -16,7 +16,7 @@ from hostctl.installation import (
     plan_installation,
 )
 from hostctl.web.plan import WebPlan, plan_web
-from tests.support.built_page import require_page
+from tests.support.web_page import require_page
 
 HERE = "ipv4:127.0.0.1:40000"
 ELSEWHERE = "ipv4:10.0.0.7:40000"
