@@ -68,7 +68,7 @@ export function LaneRow(props: LaneRowProps) {
         <GridLines grid={grid} view={view} />
         <LoopShade engine={engine} view={view} />
         <LaneWaveform lane={lane} peaks={peaks} fullScale={fullScale} seconds={frames / SAMPLE_RATE_HZ} view={view} />
-        <div className={style.playhead} />
+        <div className={style.playhead} data-playhead="" />
         <LaneNotice engine={engine} lane={lane} />
       </SeekArea>
     </fieldset>

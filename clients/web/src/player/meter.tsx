@@ -30,7 +30,7 @@ export function Meter({ engine, name, label }: MeterProps) {
   useFrame(useLinger(usePlayerState(engine).playing, REST_MS), () => {
     const reading = engine.meters.read(name);
     bar.current?.style.setProperty("transform", `scaleX(${shareOf(reading.db)})`);
-    hold.current?.style.setProperty("left", `${shareOf(reading.heldDb) * 100}%`);
+    hold.current?.style.setProperty("transform", `translateX(${(shareOf(reading.heldDb) - 1) * 100}%)`);
     const shown = reading.heldDb > METER_FLOOR_DB ? formatDecibels(reading.heldDb) : "–";
     if (text.current !== null && text.current.textContent !== shown) text.current.textContent = shown;
     if (reading.clipped !== clipped) setClipped(reading.clipped);

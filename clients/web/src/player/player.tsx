@@ -88,10 +88,16 @@ function Timeline({ engine, take, job, view, onDownload }: TimelineProps) {
     return () => observer.disconnect();
   }, [view, seconds]);
 
+  const playheads = useRef<readonly HTMLElement[]>([]);
+  useEffect(() => {
+    playheads.current = [...(area.current?.querySelectorAll<HTMLElement>("[data-playhead]") ?? [])];
+  });
+  // Each line is moved by itself: a property that they inherit would style the whole timeline again for each frame.
   const movePlayhead = () => {
     const now = engine.position();
     if (playing) view.followTo(now);
-    area.current?.style.setProperty("--playhead", `${view.pixelOf(now)}px`);
+    const transform = `translateX(${view.pixelOf(now)}px)`;
+    for (const playhead of playheads.current) playhead.style.transform = transform;
   };
   useFrame(playing, movePlayhead);
   useEffect(() => view.subscribe(movePlayhead));

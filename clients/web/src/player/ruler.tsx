@@ -137,7 +137,7 @@ export function Ruler({ engine, grid, view, seconds }: RulerProps) {
           {label}
         </span>
       ))}
-      <div className={style.head} />
+      <div className={style.head} data-playhead="" />
     </div>
   );
 }
