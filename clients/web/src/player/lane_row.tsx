@@ -156,7 +156,8 @@ function SeekArea({ engine, view, children }: SeekAreaProps) {
     <div
       className={style.body}
       onPointerDown={(event) => {
-        if (event.button !== 0) return;
+        // A button in the lane keeps its own click.
+        if (event.button !== 0 || (event.target instanceof Element && event.target.closest("button") !== null)) return;
         from.current = event.clientX;
         if (event.pointerType === "mouse") event.currentTarget.setPointerCapture(event.pointerId);
       }}
@@ -165,7 +166,7 @@ function SeekArea({ engine, view, children }: SeekAreaProps) {
         if (Math.abs(event.clientX - from.current) >= CLICK_PX) seek(event);
       }}
       onPointerUp={(event) => {
-        if (from.current !== undefined && !(event.target instanceof HTMLButtonElement)) seek(event);
+        if (from.current !== undefined) seek(event);
         from.current = undefined;
       }}
       onPointerCancel={() => {
