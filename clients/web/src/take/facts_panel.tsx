@@ -51,7 +51,7 @@ function factsOf(job: Job, version: Version): readonly Fact[] {
   };
   if (brief !== undefined) {
     add(words.file, brief.fileName);
-    if (!isUpload(job)) add(words.prompt, brief.prompt || words.erasedPrompt);
+    add(words.prompt, brief.prompt || (isUpload(job) ? "" : words.erasedPrompt));
     add(words.persona, personaName(brief.personaId));
     if (brief.seed !== undefined) add(words.seed, words.withSource(String(brief.seed), brief.seedSource));
     add(words.tempo, tempoWords(brief));
