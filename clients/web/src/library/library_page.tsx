@@ -108,7 +108,7 @@ export function LibraryPage({ query }: LibraryPageProps) {
       <Problems library={library} />
       <Empty library={library} filtered={query !== ""} />
       {library.jobs.length > 0 && (
-        <ul className={style.list} aria-label={en.library.list}>
+        <ul className={style.list} aria-label={en.library.list} aria-busy={library.loading}>
           {library.jobs.map((job) => (
             <JobRow key={job.jobId} job={job} now={now} onDelete={() => setDeleting(job)} />
           ))}

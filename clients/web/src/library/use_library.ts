@@ -5,7 +5,7 @@ import { useCallback, useEffect, useRef, useState } from "react";
 
 import { renderJobs, separationJobs } from "../api/calls";
 import { onBearerChange } from "../api/session";
-import { formatFilters, type LibraryFilters, listFields, parseFilters } from "./filters";
+import { formatFilters, isListed, type LibraryFilters, listFields, parseFilters } from "./filters";
 import { withJob, withNewest, withoutJob } from "./job_list";
 import { MergedJobs } from "./merged_jobs";
 import { useLiveJobs } from "./use_live_jobs";
@@ -40,36 +40,47 @@ function jobsOfBoth(query: string): MergedJobs {
   );
 }
 
+function listingOf(source: MergedJobs, jobs: readonly Job[]): Listing {
+  return { jobs, loading: false, hasMore: source.hasMore, problems: source.problems };
+}
+
 export function useLibrary(filters: LibraryFilters): Library {
   const [listing, setListing] = useState(EMPTY);
   const merged = useRef<MergedJobs>(undefined);
   const query = formatFilters(filters);
 
-  const load = useCallback(async (source: MergedJobs): Promise<void> => {
+  const loadMore = useCallback(async (source: MergedJobs): Promise<void> => {
     setListing((before) => ({ ...before, loading: true }));
     const page = await source.next(PAGE_SIZE);
     if (merged.current !== source) return; // the filters have changed meanwhile
-    setListing((before) => ({
-      // An event may have brought one of them before.
-      jobs: page.reduce((jobs, job) => withJob(jobs, job, false), before.jobs),
-      loading: false,
-      hasMore: source.hasMore,
-      problems: source.problems,
-    }));
+    // An event may have brought one of them before.
+    setListing((before) =>
+      listingOf(
+        source,
+        page.reduce((jobs, job) => withJob(jobs, job, false), before.jobs),
+      ),
+    );
   }, []);
 
-  const list = useCallback(
-    (listedQuery: string): void => {
-      const source = jobsOfBoth(listedQuery);
-      merged.current = source;
-      setListing(EMPTY);
-      void load(source);
-    },
-    [load],
-  );
+  /** What was listed before stays until the answer comes. */
+  const list = useCallback(async (listedQuery: string): Promise<void> => {
+    const source = jobsOfBoth(listedQuery);
+    merged.current = source;
+    setListing((before) => ({ ...before, loading: true, hasMore: true, problems: [] }));
+    const page = await source.next(PAGE_SIZE);
+    if (merged.current !== source) return;
+    const listed = parseFilters(listedQuery);
+    const newest = page[0]?.jobId ?? "";
+    // What an event has brought since the services have answered.
+    const arrived = (job: Job): boolean => job.jobId > newest && isListed(job, listed);
+    setListing((before) => listingOf(source, [...before.jobs.filter(arrived), ...page]));
+  }, []);
   useEffect(() => {
-    list(query);
-    return onBearerChange(() => list(query)); // another caller has other jobs
+    void list(query);
+    return onBearerChange(() => {
+      setListing(EMPTY); // another caller has other jobs
+      void list(query);
+    });
   }, [list, query]);
 
   const change = useCallback((edit: (jobs: readonly Job[], hasMore: boolean) => readonly Job[]): void => {
@@ -87,9 +98,9 @@ export function useLibrary(filters: LibraryFilters): Library {
   return {
     ...listing,
     loadMore: () => {
-      if (merged.current !== undefined && !listing.loading) void load(merged.current);
+      if (merged.current !== undefined && !listing.loading) void loadMore(merged.current);
     },
-    reload: () => list(query),
+    reload: () => void list(query),
     remove: (jobId) => change((jobs) => withoutJob(jobs, jobId)),
   };
 }
