@@ -28,7 +28,7 @@ function row(prompt: string, personal: object = PERSONAL, body: object = BODY) {
 describe("an audit row in words", () => {
   it("says who asked, under which licence, and what was recorded", () => {
     expect(Object.fromEntries(factsOf(row("a waltz")))).toEqual({
-      "Asked by": "local",
+      "Requested by": "local",
       Prompt: "a waltz",
       Persona: "velvet-lounge (smoky)",
       Seed: "7",

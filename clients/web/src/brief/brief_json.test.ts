@@ -81,6 +81,12 @@ describe("a brief as JSON", () => {
 });
 
 describe("a draft", () => {
+  it("has a prompt of up to 2000 characters, as the services count them", () => {
+    const problem = (prompt: string) => briefOfDraft({ ...newDraft(), prompt }).problems.get("brief.prompt");
+    expect(problem("🎹".repeat(2000))).toBeUndefined();
+    expect(problem("x".repeat(2001))).toMatch(/2001/);
+  });
+
   it("is wrong at the paths that the service uses", () => {
     const { problems } = briefOfDraft(
       {

@@ -16,6 +16,7 @@ import {
 import { en } from "../messages/en";
 import type { Draft } from "./draft";
 import { parseNumber } from "./number_text";
+import { characterCount, MAX_PROMPT_CHARACTERS } from "./prompt_length";
 import { parseSeed } from "./seed";
 import { MAX_BPM, MIN_BPM } from "./tap_tempo";
 import { checkRows } from "./tempo_rows";
@@ -64,7 +65,7 @@ export function briefOfDraft(draft: Draft, limits: RendererLimits = ANY_RENDERER
     stems: draft.stems,
     lyrics: limits.supportsLyrics ? draft.lyrics : "",
   });
-  if (draft.prompt.trim() === "") problems.set("brief.prompt", en.brief.problems.prompt);
+  readPrompt(draft, problems);
   if (draft.personaId === "") problems.set("brief.persona_id", en.brief.problems.persona);
   if (draft.stems) brief.stemMode = draft.stemMode === "raw" ? StemMode.RAW : StemMode.EXACT;
   readSeconds(draft, limits, brief, problems);
@@ -76,6 +77,13 @@ export function briefOfDraft(draft: Draft, limits: RendererLimits = ANY_RENDERER
   readLabels(draft, brief, problems);
   readExpireTime(draft, now, brief, problems);
   return { brief, problems };
+}
+
+function readPrompt({ prompt }: Draft, problems: Map<string, string>): void {
+  const count = characterCount(prompt);
+  if (prompt.trim() === "") problems.set("brief.prompt", en.brief.problems.prompt);
+  else if (count > MAX_PROMPT_CHARACTERS)
+    problems.set("brief.prompt", en.brief.problems.promptTooLong(MAX_PROMPT_CHARACTERS, count));
 }
 
 function readSeconds(draft: Draft, limits: RendererLimits, brief: Brief, problems: Map<string, string>): void {

@@ -1,8 +1,8 @@
 // Numbers as people type them.
 
-/** The number that a field's text means; undefined if it is none. A comma is a decimal point. */
+/** The number that a field's text means; undefined if it is none. A comma is a decimal point, "−" a minus. */
 export function parseNumber(text: string): number | undefined {
-  const plain = text.trim().replace(",", ".");
+  const plain = text.trim().replace(",", ".").replace("−", "-");
   return /^[+-]?(\d+\.?\d*|\.\d+)$/.test(plain) ? Number(plain) : undefined;
 }
 

@@ -3,9 +3,9 @@ import { Panel } from "../ui/panel";
 import { useBriefForm } from "./brief_form";
 import { FormField } from "./form_field";
 import { PromptAxes } from "./prompt_axes";
+import { characterCount, MAX_PROMPT_CHARACTERS } from "./prompt_length";
 import style from "./section.module.css";
 
-const MAX_PROMPT_CHARACTERS = 2000;
 const COUNT_FROM = 1800;
 
 interface PromptSectionProps {
@@ -15,7 +15,7 @@ interface PromptSectionProps {
 /** The prompt, and what the services read from it. */
 export function PromptSection({ ready }: PromptSectionProps) {
   const { draft, change } = useBriefForm();
-  const { length } = draft.prompt;
+  const length = characterCount(draft.prompt);
   const hint = length >= COUNT_FROM ? en.brief.promptCount(length, MAX_PROMPT_CHARACTERS) : en.brief.promptHint;
   return (
     <Panel title={en.brief.prompt}>
@@ -25,14 +25,13 @@ export function PromptSection({ ready }: PromptSectionProps) {
             <textarea
               {...attributes}
               rows={3}
-              maxLength={MAX_PROMPT_CHARACTERS}
               placeholder={en.brief.promptPlaceholder}
               value={draft.prompt}
               onChange={(event) => change({ prompt: event.target.value })}
             />
           )}
         </FormField>
-        <PromptAxes ready={ready} />
+        <PromptAxes ready={ready && length <= MAX_PROMPT_CHARACTERS} />
       </div>
     </Panel>
   );

@@ -40,7 +40,7 @@ describe("the words of a job", () => {
   it("say until when it is kept, once nothing is being worked on", () => {
     const purgeTime = timestampFromDate(new Date("2026-12-24T18:00:00Z"));
     expect(retentionText(create(JobSchema, { purgeTime }))).toContain("Dec 24, 2026");
-    expect(retentionText(create(JobSchema, { versions: [{ state: JobState.DONE }] }))).toBe("Kept until deleted");
+    expect(retentionText(create(JobSchema, { versions: [{ state: JobState.DONE }] }))).toBe("Kept until you delete it");
     expect(retentionText(create(JobSchema, { versions: [{ state: JobState.RUNNING }] }))).toBe("");
   });
 

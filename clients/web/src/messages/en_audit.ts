@@ -21,7 +21,7 @@ export const audit = {
     kind === "bounce" ? `v${version}: the bounce` : `v${version}: bounce and stems`,
   earlier: (row: string) => `Earlier row, ${row}`,
   written: "Written",
-  tenant: "Asked by",
+  tenant: "Requested by",
   prompt: "Prompt",
   promptErased: "Erased. Its salted digest stays in the chain, so the chain is still intact.",
   erased: "The prompt of this take was erased. Files that were stored before may still contain it.",

@@ -47,7 +47,7 @@ export const library = {
   next: "Waiting, next",
   progressOf: (title: string) => `Progress of ${title}`,
   keptUntil: (time: string) => `Kept until ${time}`,
-  keptForever: "Kept until deleted",
+  keptForever: "Kept until you delete it",
   labelFilter: (label: string) => `Show what has the label ${label}`,
   restore: "Restore brief",
   restoreOf: (title: string) => `Restore brief: ${title}`,

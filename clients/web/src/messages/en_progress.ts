@@ -63,7 +63,7 @@ export const progress = {
   cancelled: (version: number) => `v${version} was cancelled. What was stored before stays.`,
   took: (duration: string) => `Took ${duration}`,
   failed: (version: number) => `v${version} failed`,
-  failedAt: (stage: string) => `While: ${stage}`,
+  failedAt: (stage: string) => `Stage: ${stage}`,
   reason: (reason: string) => `Reason: ${reason}`,
   retryHelps: "The cause may be gone. Trying again goes on after what was stored.",
   retryUnlikely: "Trying again is unlikely to help unless the cause is removed.",

@@ -8,6 +8,7 @@ import {
   RerenderStemRequestSchema,
 } from "@sonichaos/client/gen/sonichaos/render/v1/render_pb.js";
 
+import { characterCount, MAX_PROMPT_CHARACTERS } from "../brief/prompt_length";
 import { drawSeed, parseSeed } from "../brief/seed";
 import { isUpload } from "../job/version_state";
 import { en } from "../messages/en";
@@ -37,8 +38,6 @@ export type FieldName = "stem" | "persona_id" | "prompt" | "seed" | "from_bar" |
 const FIELD_NAMES: readonly FieldName[] = ["stem", "persona_id", "prompt", "seed", "from_bar", "to_bar", "bpm", "key"];
 
 export type FieldProblems = ReadonlyMap<FieldName, string>;
-
-const MAX_PROMPT = 2000;
 
 /** Where the form starts: the vocals of this version, as they are, with another seed; an upload with the grid that it got before. */
 export function startDraft(job: Job, base: Version, bars: number): RerenderDraft {
@@ -70,7 +69,8 @@ export function problemsOf(draft: RerenderDraft, job: Job, base: Version, bars: 
   const found = new Map<FieldName, string>();
   const upload = needsGrid(job, base);
   if (upload && draft.personaId === "") found.set("persona_id", words.personaNeeded);
-  if (draft.prompt.length > MAX_PROMPT) found.set("prompt", words.promptTooLong(draft.prompt.length));
+  const length = characterCount(draft.prompt);
+  if (length > MAX_PROMPT_CHARACTERS) found.set("prompt", words.promptTooLong(length));
   if ((base.brief?.prompt ?? "") === "" && draft.prompt.trim() === "") found.set("prompt", words.promptNeeded);
   if (parseSeed(draft.seed) === undefined) found.set("seed", words.seedRange(draft.seed));
   if (upload && !(Number(draft.bpm) >= 30 && Number(draft.bpm) <= 300)) found.set("bpm", words.bpmRange);
