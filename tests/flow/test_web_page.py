@@ -78,7 +78,7 @@ def _kill_renderer(live: LivePair) -> int:
     return child.pid
 
 
-@pytest.mark.parametrize("spec", ["brief", "draft", "library", "take", "audio", "display"])
+@pytest.mark.parametrize("spec", ["brief", "draft", "library", "take", "player", "audio", "display"])
 def test_the_page(spec: str, served: LivePair, orders: Orders) -> None:
     """Each spec is a list of sentences in clients/web/test."""
     run_spec(spec, served, orders)
