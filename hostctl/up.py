@@ -132,15 +132,17 @@ def up(
         WEB_LISTEN: web_listen,
     }
     installation = plan_installation(os.environ, data=data, chosen=chosen, listen=listen, web=web)
-    page = _plan_web(installation, insecure=insecure) if web else None
     report = _report(as_json=json_lines or context.ensure_object(Session).json_lines, with_logs=logs)
+    page = _plan_web(installation, report, insecure=insecure) if web else None
     files = {} if logs else _log_files(installation.data)
     context.exit(asyncio.run(Supervisor(installation, report, files, page).run()))
 
 
-def _plan_web(installation: Installation, *, insecure: bool) -> WebPlan:
+def _plan_web(installation: Installation, report: Report, *, insecure: bool) -> WebPlan:
+    from hostctl.web.own_log import log_to
     from hostctl.web.plan import plan_web  # loads an HTTP server
 
+    log_to(report.note)
     settings = host_settings(os.environ)
     return plan_web(installation, settings, insecure=insecure or settings.insecure)
 

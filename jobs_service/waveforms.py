@@ -18,7 +18,9 @@ from servicekit.store.verified_read import VerifiedReader, open_verified
 from sonichaos.jobs.v1 import jobs_service_pb2
 
 _CACHE_BYTES = 16 << 20
-"""Peaks of 819 versions with stems at the default number of points."""
+"""Peaks of 655 versions with stems at the default number of points."""
+_ENTRY_BYTES = 1024
+"""What an entry of the cache takes besides the peaks: small files have few of them, and many entries."""
 
 
 class Waveforms:
@@ -116,8 +118,12 @@ class _PeaksCache:
     def put(self, sha256: str, points: int, peaks: Peaks) -> None:
         with self._lock:
             replaced = self._peaks.pop((sha256, points), None)
-            self._nbytes += peaks.nbytes - (0 if replaced is None else replaced.nbytes)
+            self._nbytes += _size(peaks) - (0 if replaced is None else _size(replaced))
             self._peaks[sha256, points] = peaks
             while self._nbytes > self._limit_bytes:
                 _, oldest = self._peaks.popitem(last=False)
-                self._nbytes -= oldest.nbytes
+                self._nbytes -= _size(oldest)
+
+
+def _size(peaks: Peaks) -> int:
+    return _ENTRY_BYTES + peaks.nbytes

@@ -12,7 +12,9 @@ import ssl
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
-from aiohttp import web
+from aiohttp import StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_parser import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 
 from servicekit.logs import logger
@@ -20,6 +22,12 @@ from servicekit.logs import logger
 _log = logger(__name__)
 _SILENT = logging.getLogger(f"{__name__}.requests")
 _SILENT.setLevel(logging.CRITICAL)
+
+
+class _Request(web.BaseRequest):
+    async def _prepare_hook(self, resp: web.StreamResponse) -> None:
+        """Called with the whole header of an answer, aiohttp's own refusals included: nobody needs to know the versions here."""
+        resp.headers.pop("Server", None)
 
 
 class BoundedServer(web.Server):
@@ -56,6 +64,16 @@ class BoundedServer(web.Server):
         self._max_connections = max_connections
         self._header_limit_s = header_limit_s
         self._waiting: dict[RequestHandler, asyncio.TimerHandle] = {}
+
+    def _make_request(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: RequestHandler,
+        writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+    ) -> web.BaseRequest:
+        return _Request(message, payload, protocol, writer, task, self._loop)
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         """Called by a new connection."""

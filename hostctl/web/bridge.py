@@ -154,6 +154,8 @@ class GrpcWebBridge:
                 "callers must identify themselves here: send an API key or a JWT as 'authorization: Bearer ...'",
                 grpc.StatusCode.UNAUTHENTICATED,
             )
+        if not all(text.isascii() and text.isprintable() for text in authorizations):  # gRPC cannot send any other
+            raise RefusedCall("authorization must have printable ASCII characters", grpc.StatusCode.UNAUTHENTICATED)
         messages = read_messages(body)
         if not method.streams_request and len(messages) != 1:
             raise RefusedCall(f"the call takes one message, got {len(messages)}")

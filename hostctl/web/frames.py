@@ -16,6 +16,8 @@ import grpc
 CONTENT_TYPES = frozenset({"application/grpc-web", "application/grpc-web+proto"})
 PREFIX_BYTES = 5
 _TRAILERS = 0x80
+_MAX_TIMEOUT_S = 1e8
+"""About three years. gRPC takes a deadline that is too far for its clock for one that has passed."""
 _TIMEOUT = re.compile(r"([0-9]{1,8})([HMSmun])")
 _UNITS_S = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 _UNQUOTED = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
@@ -48,13 +50,13 @@ def read_messages(body: bytes) -> list[bytes]:
 
 
 def read_timeout_s(header: str | None) -> float | None:
-    """Seconds of a ``grpc-timeout`` header, None without one. Raises `RefusedCall`."""
+    """Seconds of a ``grpc-timeout`` header, at most 1e8; None without one. Raises `RefusedCall`."""
     if header is None:
         return None
     found = _TIMEOUT.fullmatch(header)
     if found is None:
         raise RefusedCall(f"grpc-timeout must be at most 8 digits and one of H, M, S, m, u or n, got {header[:40]!r}")
-    return int(found[1]) * _UNITS_S[found[2]]
+    return min(int(found[1]) * _UNITS_S[found[2]], _MAX_TIMEOUT_S)
 
 
 def message_frame(message: bytes) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -38,7 +37,7 @@ def is_same_origin(request: web.BaseRequest) -> bool:
     if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
         return False
     origin = request.headers.get("Origin")
-    return origin is None or urlsplit(origin).netloc.lower() == request.headers.get("Host", "").lower()
+    return origin is None or origin.partition("://")[2].lower() == request.headers.get("Host", "").lower()
 
 
 def host_name(host: str) -> str | None:

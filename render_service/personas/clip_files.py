@@ -30,7 +30,7 @@ class ClipFile:
     def check(self) -> CheckedClip:
         """Read all of it once. Raises NotFound FILE_NOT_FOUND, and DataLoss DIGEST_MISMATCH if its bytes are not those recorded."""
         size_bytes = sum(map(len, verified_chunks(self.source, self.key, self.sha256)))
-        return CheckedClip(file=self, media_type=self._media_type(), size_bytes=size_bytes)
+        return CheckedClip(file=self, media_type=self._media_type(size_bytes), size_bytes=size_bytes)
 
     def read(self, offset: int, length: int) -> bytes:
         """The bytes from ``offset`` on, at most ``length``."""
@@ -40,12 +40,12 @@ class ClipFile:
                 data += chunk
         return bytes(data)
 
-    def _media_type(self) -> str:
+    def _media_type(self, size_bytes: int) -> str:
         """By the first bytes, after an ID3 tag if it has one: libsndfile skips it."""
         start = self.read(0, _ID3_HEADER_BYTES)
         if start[:3] == b"ID3" and len(start) == _ID3_HEADER_BYTES:
-            size_bytes = sum(byte << 7 * place for place, byte in enumerate(reversed(start[6:])))
-            start = self.read(_ID3_HEADER_BYTES + size_bytes, 4)
+            tag_bytes = sum((byte & 0x7F) << 7 * place for place, byte in enumerate(reversed(start[6:])))
+            start = self.read(_ID3_HEADER_BYTES + tag_bytes, 4) if _ID3_HEADER_BYTES + tag_bytes < size_bytes else b""
         return _MEDIA_TYPES.get(start[:4], _UNKNOWN_MEDIA_TYPE)
 
 

@@ -21,7 +21,7 @@ from render_service.vocode import vocode
 from servicekit.audio.difference import Difference, difference
 from servicekit.delivery.audit_body import AUDIT_BOUNCE, AUDIT_STEMS
 from servicekit.delivery.manifest import SeparatorFacts
-from servicekit.errors import Cancelled, FailedPrecondition
+from servicekit.errors import Cancelled, FailedPrecondition, ServiceError
 from servicekit.gpu_lock import GpuLock
 from servicekit.journal import AuditRow, Job, Journal, Version
 from servicekit.journal.reading import pick_version
@@ -77,12 +77,15 @@ class Replayer:
         """
         job = self.journal.job(tenant, job_id)
         version = pick_version(job, number, lambda version: bool(version.audit_digests) and version.delete_time is None)
-        _check_not_deleted(job, version.number, "files")
+        _check_not_deleted(job, version)
         work = _Stoppable(stopped)
-        if version.rerendered_stem:
-            _check_not_deleted(job, version.base_version, "ZIP")
-            return self._replay_rerender(tenant, version, work)
-        return self._replay_take(tenant, version, work)
+        try:
+            if version.rerendered_stem:
+                return self._replay_rerender(tenant, version, work)
+            return self._replay_take(tenant, version, work)
+        except ServiceError:  # a file that is missing because it was deleted meanwhile is no damage
+            _check_not_deleted(self.journal.job(tenant, job_id), version)
+            raise
 
     def _replay_take(self, tenant: str, version: Version, work: _Stoppable) -> Replay:
         row = audit_row(self.journal, tenant, version.job_id, version.number, AUDIT_BOUNCE)
@@ -206,11 +209,13 @@ def _differences(recorded: Mapping[str, str], current: Mapping[str, str]) -> tup
     return tuple(sorted(name for name in {*recorded, *current} if recorded.get(name) != current.get(name)))
 
 
-def _check_not_deleted(job: Job, number: int, files: str) -> None:
-    """Raise FailedPrecondition INPUT_MISSING for a version that DeleteVersion has deleted; ``files`` of it are needed."""
-    version = job.version(number)
-    if version is not None and version.delete_time is not None:
-        raise _input_missing(f"the {files} of version {number}, which was deleted")
+def _check_not_deleted(job: Job, replayed: Version) -> None:
+    """Raise FailedPrecondition INPUT_MISSING if DeleteVersion has deleted the version, or the one that it is made from."""
+    needed = {replayed.number: "files", **({replayed.base_version: "ZIP"} if replayed.rerendered_stem else {})}
+    for number, files in needed.items():
+        version = job.version(number)
+        if version is not None and version.delete_time is not None:
+            raise _input_missing(f"the {files} of version {number}, which was deleted")
 
 
 def _input_missing(what: str) -> FailedPrecondition:

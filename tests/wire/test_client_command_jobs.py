@@ -257,6 +257,18 @@ def test_analysis_and_drift_report_as_text(pair: ScriptedPair, tmp_path: Path) -
     assert "threshold not met" in report
 
 
+def test_a_deleted_newest_version_is_listed_as_such(pair: ScriptedPair) -> None:
+    """Not by the state in which it ended."""
+    job_id = sonichaos(pair, *RENDER, "--stems", "--detach").stdout.strip()
+    sonichaos(pair, "watch", job_id)
+    job = pair.render.jobs[job_id]
+    job.versions.add(number=2, state=job_pb2.JOB_STATE_FAILED, base_version=1).delete_time.GetCurrentTime()
+    job.latest.number, job.latest.state = 2, job_pb2.JOB_STATE_FAILED
+    listed = sonichaos(pair, "jobs").stdout
+    assert "v2 deleted" in listed
+    assert "failed" not in listed
+
+
 def test_without_a_version_the_newest_that_fits_is_used(pair: ScriptedPair, tmp_path: Path) -> None:
     """A failed re-render does not hide the files of the version before it; a cancel reaches every unfinished version."""
     job_id = sonichaos(pair, *RENDER, "--stems", "--detach").stdout.strip()

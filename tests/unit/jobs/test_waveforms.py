@@ -52,7 +52,7 @@ def test_the_peaks_are_those_of_the_stored_samples(store: FolderStore, kept: str
 def test_the_last_peaks_are_not_computed_again(store: FolderStore) -> None:
     """They are there without their files, for the same number of points, until others have taken their place."""
     bounces = [store_audio(store, JOB, frames=400, stems=False, version=number).files for number in (1, 2, 3)]
-    waveforms = Waveforms(store, cache_bytes=2 * 100 * 2 * 2)  # of two files: 100 points of 2 bytes, twice
+    waveforms = Waveforms(store, cache_bytes=2 * (1024 + 100 * 2 * 2))  # of two files: 100 points of 2 bytes, twice
     one, two = of(waveforms, bounces[0]), of(waveforms, bounces[1])
     store.delete_prefix(f"jobs/{JOB}")
     assert (of(waveforms, bounces[0]), of(waveforms, bounces[1])) == (one, two)
@@ -63,6 +63,19 @@ def test_the_last_peaks_are_not_computed_again(store: FolderStore) -> None:
     assert of(waveforms, bounces[1]) == two
     with pytest.raises(DataLoss):
         of(waveforms, bounces[0])
+
+
+def test_waveforms_of_few_points_do_not_fill_the_memory(store: FolderStore) -> None:
+    """Each takes room besides its points, also one of a single point, which has 4 bytes."""
+    files = store_audio(store, JOB, frames=400, stems=False).files
+    waveforms = Waveforms(store, cache_bytes=4096)
+    for points in range(1, 9):
+        of(waveforms, files, points=points)
+    store.delete_prefix(f"jobs/{JOB}")
+    assert len(of(waveforms, files, points=8)[0].minima) == 8
+    for points in range(1, 6):
+        with pytest.raises(DataLoss):
+            of(waveforms, files, points=points)
 
 
 @pytest.mark.parametrize("place", [0, 30, 700, -1])

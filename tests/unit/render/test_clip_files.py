@@ -28,6 +28,7 @@ from tests.support.tiny_checkpoint import tiny_checkpoint
 LOCAL, STUDIO = "local", "studio-a"
 BUILT_IN = Path(str(files("render_service") / "personas" / "builtin"))
 ID3_TAG = b"ID3\x03\x00\x00\x00\x00\x01\x00" + bytes(128)
+HIGH_BITS_TAG = b"ID3\x03\x00\x00\x80\x80\x81\x80" + bytes(128)
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +77,9 @@ def whole(clip: CheckedClip) -> bytes:
         (recording("AIFF", "PCM_16"), "audio/aiff"),
         (recording("OGG", "VORBIS"), "audio/ogg"),
         (ID3_TAG + recording("FLAC", "PCM_16"), "audio/flac"),
+        (HIGH_BITS_TAG + recording("FLAC", "PCM_16"), "audio/flac"),
     ],
-    ids=["wav", "flac", "aiff", "ogg", "flac with an ID3 tag"],
+    ids=["wav", "flac", "aiff", "ogg", "flac with an ID3 tag", "flac with an ID3 tag whose size has unused bits set"],
 )
 def test_a_clip_is_read_as_it_was_sent(library: PersonaLibrary, data: bytes, media_type: str) -> None:
     """All of its bytes, with the media type of its content."""

@@ -63,6 +63,33 @@ def test_a_replay_names_the_deleted_version_that_it_needs(
     assert refused.value.metadata["missing"] == f"{expected}, which was deleted"
 
 
+@pytest.fixture
+def chain(shared_parts: RenderParts, separation: SeparationClient) -> str:
+    """A take whose third version is made from its second."""
+    job_id = shared_parts.create_render(bpm=101.5, stems=True).job_id
+    run_to_end(shared_parts, separation, job_id)
+    for base in (1, 2):
+        shared_parts.rerender_stem(job_id, base_version=base, seed=base, allow_drift=True, from_noise=True)
+        run_to_end(shared_parts, separation, job_id)
+    return job_id
+
+
+@pytest.mark.parametrize(("deleted", "expected"), [(2, "the ZIP of version 2"), (3, "the files of version 3")])
+def test_a_replay_whose_input_is_deleted_meanwhile_names_it(
+    replayer: Replayer, deletions: JobDeletions, chain: str, deleted: int, expected: str
+) -> None:
+    """The stored files are no damaged ones: the caller has deleted them."""
+
+    def stopped() -> bool:
+        deletions.delete_version(TENANT, chain, deleted)
+        return False
+
+    with pytest.raises(FailedPrecondition) as refused:
+        replayer.replay(TENANT, chain, 3, stopped=stopped)
+    assert refused.value.reason == "INPUT_MISSING"
+    assert refused.value.metadata["missing"] == f"{expected}, which was deleted"
+
+
 def test_a_deleted_version_is_no_base(shared_parts: RenderParts, job: Job) -> None:
     """Without a number the newest that still has stems is."""
     with pytest.raises(FailedPrecondition, match="its files were deleted") as refused:

@@ -233,6 +233,12 @@ async def test_a_malformed_deadline_is_refused(bridged: Opener, text: str) -> No
     assert both.render.calls == []
 
 
+async def test_a_deadline_that_is_far_away_has_not_passed(bridged: Opener) -> None:
+    """That of 11,000 years, which gRPC's format allows, is no error."""
+    both = await bridged()
+    assert (await both.call(UNARY, b"echo a", **{"grpc-timeout": "99999999H"}))[0] == [b"a"]
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -325,6 +331,25 @@ async def test_callers_that_are_not_trusted_need_a_credential(bridged: Opener) -
         assert (messages, trailers["grpc-status"]) == ([], "16")
         assert (await both.call(path, b"echo a", **KEY))[1]["grpc-status"] == "0"
     assert len(both.render.calls) == 3
+
+
+@pytest.mark.parametrize("credential", ["Bearer ä", "Bearer \udcff", "Bearer a\tb"])
+@pytest.mark.parametrize("path", [UNARY, STREAM])
+async def test_a_credential_that_grpc_cannot_send_is_refused(
+    bridged: Opener, path: str, credential: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Like any other that is wrong, and it is logged nowhere."""
+    both = await bridged()
+    sent = ["Authorization: " + credential, "Content-Type: " + CONTENT_TYPE, "Content-Length: 11", "Connection: close"]
+    header = "\r\n".join([f"POST {path} HTTP/1.1", f"Host: {both.web.address}", *sent, "", ""])
+    reader, writer = await asyncio.open_connection(*both.web.address.split(":"))
+    writer.write(header.encode(errors="surrogateescape") + frame(b"echo a"))
+    status, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    assert status.startswith(b"HTTP/1.1 200")
+    messages, trailers = read_answer(body)
+    assert (messages, trailers["grpc-status"], both.render.calls) == ([], "16", [])
+    assert credential not in "".join(capsys.readouterr())
 
 
 async def test_two_authorizations_both_arrive(bridged: Opener) -> None:

@@ -19,7 +19,7 @@ from hostctl.web.guard import HostGuard
 from hostctl.web.page import Page, PageMissing
 from servicekit.tls import CertificateFiles, https_context
 from tests.support.certificates import Authority
-from tests.support.scripted_methods import UNARY, serving_methods
+from tests.support.scripted_methods import STREAM, UNARY, serving_methods
 from tests.support.web_bridge import CONTENT_TYPE, ServedWeb, call, frame, served_web, small_page
 
 FILES = "http://127.0.0.1:50073"
@@ -82,6 +82,30 @@ async def test_every_answer_has_the_headers_that_protect_the_page(web: ServedWeb
         assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
         assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
         assert "Access-Control-Allow-Origin" not in answer.headers
+        assert "Server" not in answer.headers
+
+
+async def test_no_answer_says_which_software_serves(page: Path) -> None:
+    """Neither do streams of calls, nor refusals of what is no HTTP."""
+    sent = frame(b"echo last")
+    async with serving_methods() as (_, address), served_web(address, address, page=page) as web:
+        fields = {"Host": web.address, "Connection": "close", "Content-Type": CONTENT_TYPE, "Content-Length": len(sent)}
+        lines = [f"POST {STREAM} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
+        answers = [await _exchange(web, "\r\n".join(lines).encode() + sent), await _exchange(web, b"no HTTP\r\n\r\n")]
+    assert [answer.split(b" ", 2)[1] for answer in answers] == [b"200", b"400"]
+    for answer in answers:
+        assert b"server:" not in answer.partition(b"\r\n\r\n")[0].lower()
+        assert b"aiohttp" not in answer
+
+
+async def _exchange(web: ServedWeb, sent: bytes) -> bytes:
+    """Everything that the server answers until it closes the connection."""
+    reader, writer = await asyncio.open_connection(*web.address.split(":"))
+    writer.write(sent)
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return answer
 
 
 async def test_hashed_files_are_cached_and_the_page_is_not(web: ServedWeb, page: Path) -> None:
@@ -175,6 +199,7 @@ async def test_a_server_on_all_addresses_admits_addresses_and_no_names(page: Pat
         {"Origin": "http://localhost:8080"},
         {"Origin": "https://elsewhere.example.com"},
         {"Origin": "null"},
+        {"Origin": "http://[::1"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
         {"Sec-Fetch-Site": "none"},

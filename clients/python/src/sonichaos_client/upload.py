@@ -24,7 +24,7 @@ from sonichaos_client.rpcs import Request, Response, Rpc
 from sonichaos_client.sansio import Operation, Sleep, call_client_streaming, call_unary, reporting, run_blocking
 
 CHUNK_BYTES = 1024 * 1024  # the services accept no larger chunk
-CLIP_SUFFIXES = frozenset({".wav", ".rf64", ".w64", ".flac", ".aif", ".aiff"})
+CLIP_SUFFIXES = frozenset({".wav", ".flac", ".aif", ".aiff", ".ogg"})
 _MAX_FILE_NAME = 255
 _SEPARATION = OwningService.SEPARATION
 

@@ -29,11 +29,17 @@ def format_job_line(job: job_pb2.Job) -> str:
     """One job on one line."""
     created = job.create_time.ToDatetime().isoformat(sep=" ", timespec="seconds")
     owner = lower(OwningService(job.owner))
-    latest = f"v{job.latest.number} {lower(JobState(job.latest.state))}" if job.latest.number > 1 else "v1"
+    latest = f"v{job.latest.number} {_newest_state(job)}" if job.latest.number > 1 else "v1"
     without = "(upload)" if owner == "separation" else "(no prompt)"
     prompt = printable(job.brief.prompt or job.brief.file_name, _MAX_PROMPT) or without
     state = lower(JobState(job.state))
     return f"{job.job_id}  {created}  {state:<10}  {owner:<10}  {latest:<13}  {job.brief.persona_id:<16}  {prompt}"
+
+
+def _newest_state(job: job_pb2.Job) -> str:
+    """The state of the newest version; "deleted" once its files were deleted, whatever its state is."""
+    is_deleted = any(one.number == job.latest.number and one.HasField("delete_time") for one in job.versions)
+    return "deleted" if is_deleted else lower(JobState(job.latest.state))
 
 
 def format_job(job: job_pb2.Job) -> str:
