@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,11 +15,12 @@ import pytest
 from tests.conftest import require_debian
 from tests.flow.conftest import add_personas, running_up
 from tests.support.cuttable_proxy import HttpProxy
+from tests.support.doc_blocks import blocks
 from tests.support.pair import RENDER, LivePair, eventually
 from tests.support.s3_servers import free_port
 from tests.support.tiny_separator import audible_stems
 from tests.support.typescript_build import CHROMIUM
-from tests.support.web_page import Orders, ServicePause, require_page, run_spec
+from tests.support.web_page import ROOT, Orders, ServicePause, require_page, run_spec
 
 _LONG_S = 180.0
 
@@ -78,6 +80,15 @@ def _kill_renderer(live: LivePair) -> int:
     return child.pid
 
 
+def test_the_documented_start(served: LivePair) -> None:
+    """docs/web.md starts the page as these tests do, but for free ports and tiny models."""
+    (commands,) = blocks(ROOT / "docs" / "web.md", "sh")
+    program, *words = shlex.split(commands.code.splitlines()[-1], comments=True)
+    assert Path(program).name == "sonichaos"
+    assert words == ["up", "--web"]
+    assert set(words) <= set(psutil.Process(served.pid).cmdline())
+
+
 @pytest.mark.parametrize("spec", ["brief", "draft", "library", "take", "player", "audio", "display"])
 def test_the_page(spec: str, served: LivePair, orders: Orders) -> None:
     """Each spec is a list of sentences in clients/web/test."""
@@ -99,6 +110,6 @@ def test_five_long_files_fit_into_memory(served: LivePair) -> None:
 
 @pytest.mark.soak
 def test_the_page_in_firefox(served: LivePair) -> None:
-    """Debian's Firefox: a brief is written and submitted, its take is heard."""
+    """Debian's Firefox: a brief is written and submitted, its take plays."""
     require_debian("firefox-esr", "firefox-esr")
     run_spec("firefox", served, NODE_OPTIONS="--experimental-websocket")

@@ -5,10 +5,15 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
-from tests.support.web_page import BUILT, FOLDER, require_packages, require_page, run_npm
+from tests.support.doc_blocks import blocks
+from tests.support.web_page import BUILT, FOLDER, ROOT, require_packages, require_page, run_npm
 
 MAX_BUNDLE_BYTES = 350_000
 
@@ -58,3 +63,25 @@ def test_the_lock_file_names_no_registry() -> None:
     registry = {name for name, package in packages.items() if "resolved" in package and not package.get("link")}
     assert registry == set()
     assert {name for name, package in packages.items() if "integrity" not in package and not package.get("link")} == own
+
+
+def test_the_documented_keys_are_those_of_the_player() -> None:
+    """docs/web.md has the list that the player shows."""
+    texts = (FOLDER / "src" / "messages" / "en_player.ts").read_text(encoding="utf-8")
+    shown = re.findall(r'^ {4}\["(.+)", "(.+)"\],$', texts, re.MULTILINE)
+    section = (ROOT / "docs" / "web.md").read_text(encoding="utf-8").split("\n## Keys\n")[1].split("\n## ")[0]
+    assert len(shown) > 5
+    assert re.findall(r"^\| (?!---)(.+?) \| (.+) \|$", section, re.MULTILINE) == shown
+
+
+def test_the_documented_start_builds_the_page(tmp_path: Path) -> None:
+    """The first command of docs/web.md; tests/flow/test_web_page.py runs the second."""
+    (commands,) = blocks(ROOT / "docs" / "web.md", "sh")
+    build, _ = commands.code.splitlines()
+    made = shlex.split(build, comments=True)
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("pyproject.toml", "clients/typescript/package-lock.json", "clients/web/package-lock.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    planned = subprocess.run([*made, "-n"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert planned.splitlines()[-1] == "scripts/build_page.sh"

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 
 const POLL_MS = 100;
-const LIMIT_MS = 120_000;
+const LIMIT_MS = 60_000;
 
 interface Message {
   readonly id?: number;
@@ -18,10 +18,6 @@ interface Message {
   readonly params?: Record<string, unknown>;
   readonly result?: Record<string, unknown>;
   readonly message?: string;
-}
-
-interface Node {
-  readonly sharedId: string;
 }
 
 export class Firefox {
@@ -75,18 +71,21 @@ export class Firefox {
     return result?.value === undefined ? undefined : JSON.parse(result.value);
   }
 
-  /** Waits until an element of this role and name is there, and clicks on it. */
-  async click(role: string, name: string): Promise<void> {
-    const element = await this.#locate(role, name);
-    const { sharedId } = element;
-    await this.#send("script.callFunction", {
-      functionDeclaration: "(element) => element.scrollIntoView({ block: 'center' })",
-      arguments: [{ sharedId }],
-      target: { context: this.#context },
-      awaitPromise: false,
-    });
+  /** Waits until there is an enabled element of this selector and name, and has the page click on it. */
+  async press(selector: string, name: string): Promise<void> {
+    await this.until(`${found(selector, name)} !== undefined`);
+    await this.evaluate(`${found(selector, name)}.click()`);
+  }
+
+  /** The same with the mouse, which is a gesture of the user. */
+  async click(selector: string, name: string): Promise<void> {
+    const element = found(selector, name);
+    await this.until(`${element} !== undefined`);
+    await this.evaluate(`${element}.scrollIntoView({ block: "center" })`);
+    const middle = `(({ x, y, width, height }) => [x + width / 2, y + height / 2])(${element}.getBoundingClientRect())`;
+    const [x = 0, y = 0] = (await this.evaluate(middle)) as number[];
     const pointer = [
-      { type: "pointerMove", x: 0, y: 0, origin: { type: "element", element: { sharedId } } },
+      { type: "pointerMove", x: Math.round(x), y: Math.round(y) },
       { type: "pointerDown", button: 0 },
       { type: "pointerUp", button: 0 },
     ];
@@ -128,16 +127,6 @@ export class Firefox {
     rmSync(this.#profile, { recursive: true, force: true });
   }
 
-  async #locate(role: string, name: string): Promise<Node> {
-    return this.#until(`${role} ${name}`, async () => {
-      const { nodes } = (await this.#send("browsingContext.locateNodes", {
-        context: this.#context,
-        locator: { type: "accessibility", value: { role, name } },
-      })) as { nodes: Node[] };
-      return nodes[0];
-    });
-  }
-
   async #until<T>(what: string, look: () => Promise<T>): Promise<NonNullable<T>> {
     for (const giveUp = Date.now() + LIMIT_MS; Date.now() < giveUp; ) {
       const found = await look();
@@ -169,6 +158,13 @@ export class Firefox {
       this.requests.push(request.url);
     }
   }
+}
+
+/** The expression of an enabled element by its selector and its label or text. */
+function found(selector: string, name: string): string {
+  const texts = "[one.ariaLabel, ...[...(one.labels ?? [])].map((label) => label.textContent), one.textContent]";
+  const isIt = `!one.disabled && ${texts}.some((text) => text?.trim() === ${JSON.stringify(name)})`;
+  return `[...document.querySelectorAll(${JSON.stringify(selector)})].find((one) => ${isIt})`;
 }
 
 /** The address that Firefox says it listens on. */
