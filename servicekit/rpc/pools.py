@@ -17,7 +17,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from servicekit.access.tenant_shares import TenantShares
-from servicekit.errors import ResourceExhausted
+from servicekit.errors import Cancelled, ResourceExhausted
 from servicekit.logs import logger
 
 _log = logger(__name__)
@@ -90,7 +90,8 @@ async def _result(running: Future[T]) -> T:
                 with suppress(asyncio.CancelledError):
                     await asyncio.wait({future})
             error = future.exception()
-            if error is not None:  # the caller is gone; the log is the only place left for the error
+            # The caller is gone; the log is the only place left for the error. That the work has stopped is none.
+            if error is not None and not isinstance(error, Cancelled):
                 _log.warning("a call failed after its caller had cancelled it", message=str(error))
         raise
 

@@ -7,9 +7,10 @@ import threading
 from collections.abc import AsyncIterator
 
 import pytest
+from structlog.testing import capture_logs
 
 from servicekit.access.caller import Caller, IdentityMethod, acting_as
-from servicekit.errors import ResourceExhausted
+from servicekit.errors import Cancelled, Internal, ResourceExhausted
 from servicekit.rpc.pools import CallPool, CallPools
 
 
@@ -112,6 +113,29 @@ async def test_work_that_can_stop_is_told_that_its_call_was_cancelled(pool: Call
     with pytest.raises(asyncio.CancelledError):
         await running
     assert pool.pending == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "logged"), [(Cancelled("the call was cancelled"), []), (Internal("the disk is broken"), ["warning"])]
+)
+async def test_only_what_went_wrong_after_a_cancellation_is_logged(
+    pool: CallPool, error: Exception, logged: list[str]
+) -> None:
+    """That the work has stopped is what the caller wanted."""
+    started = threading.Event()
+
+    def work(cancelled: threading.Event) -> bool:
+        started.set()
+        cancelled.wait()
+        raise error
+
+    with capture_logs() as lines:
+        running = asyncio.create_task(pool.run_stoppable(work))
+        await asyncio.to_thread(started.wait)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert [line["log_level"] for line in lines] == logged
 
 
 async def test_an_error_of_the_work_is_the_calls_own(pool: CallPool) -> None:

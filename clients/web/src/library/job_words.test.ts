@@ -53,6 +53,11 @@ describe("the words of a job", () => {
     expect(stateText(create(JobSchema, { versions: versions.slice(0, 1) }))).toBe("Done");
   });
 
+  it("say that the newest version was deleted, whatever its state is", () => {
+    const versions = [{ number: 1 }, { number: 2, state: JobState.DONE, deleteTime: timestampFromDate(new Date(0)) }];
+    expect(stateText(create(JobSchema, { versions, latest: { number: 2, state: JobState.DONE } }))).toBe("v2: Deleted");
+  });
+
   it("say that a tempo changes", () => {
     const points = [{ bpm: 90 }, { startSeconds: 4, bpm: 120.5 }];
     expect(tempoText(create(ResolvedBriefSchema, { tempoMap: { points } }))).toBe("from 90 BPM");

@@ -5,7 +5,7 @@ import type { ResolvedBrief } from "@sonichaos/client/gen/sonichaos/jobs/v1/brie
 import { type Job, JobState, type Version } from "@sonichaos/client/gen/sonichaos/jobs/v1/job_pb.js";
 
 import { momentWords } from "../job/time_words";
-import { isFinal, isUpload } from "../job/version_state";
+import { isDeleted, isFinal, isUpload } from "../job/version_state";
 import { en } from "../messages/en";
 import { latestVersion } from "./job_list";
 
@@ -63,6 +63,6 @@ function versionState({ state, queuePosition }: Version): string {
 export function stateText(job: Job): string {
   const latest = latestVersion(job);
   if (latest === undefined) return en.progress.states[job.state];
-  const words = versionState(latest);
+  const words = isDeleted(latest) ? en.library.deleted : versionState(latest);
   return latest.number > 1 ? en.library.version(latest.number, words) : words;
 }

@@ -45,6 +45,7 @@ export const library = {
   progressOfState: (state: string, percent: number) => `${state} ${percent} %`,
   ahead: (count: number) => `Waiting, ${count} ahead`,
   next: "Waiting, next",
+  deleted: "Deleted",
   progressOf: (title: string) => `Progress of ${title}`,
   keptUntil: (time: string) => `Kept until ${time}`,
   keptForever: "Kept until you delete it",
