@@ -160,10 +160,10 @@ export const brief = {
   replaced: {
     title: "The form has another brief",
     from: "This is the brief of",
-    take: "that take",
+    take: "an earlier take",
     seedKept: "Its seed is locked, so that it renders the same take again.",
     chosen: (tempo: string, key: string) =>
-      `Left open in it, and chosen by the service: ${[tempo, key].filter(Boolean).join(" and ")}.`,
+      `Left open in the brief and chosen by the service: ${[tempo, key].filter(Boolean).join(" and ")}.`,
     fix: "Set in the form",
     midi: "Its MIDI file is not stored. Choose it again.",
     noPrompt: "It has no prompt: it was erased, or this is a separated recording.",

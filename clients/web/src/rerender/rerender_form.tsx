@@ -7,6 +7,7 @@ import { sentence } from "../brief/field_paths";
 import { focusFirstProblem } from "../brief/focus_problem";
 import { type OpenRequest, requestFor } from "../brief/request_id";
 import { drawSeed } from "../brief/seed";
+import { isFinal, versionOf } from "../job/version_state";
 import { en } from "../messages/en";
 import { useReadiness } from "../readiness/use_readiness";
 import { Button } from "../ui/button";
@@ -84,10 +85,15 @@ export function RerenderForm({ job, base, bars, onAccepted }: RerenderFormProps)
         <Button type="submit" disabled={call.busy}>
           {call.busy ? en.rerender.submitting : en.rerender.submit(en.take.stems[draft.stem])}
         </Button>
-        <p role="status">{accepted > 0 && en.rerender.accepted(accepted)}</p>
+        <p role="status">{accepted > 0 && !isDone(job, accepted) && en.rerender.accepted(accepted)}</p>
       </div>
     </form>
   );
+}
+
+function isDone(job: Job, number: number): boolean {
+  const version = versionOf(job, number);
+  return version !== undefined && isFinal(version);
 }
 
 /** The fields that a refusal names, each with what is wrong. */

@@ -49,13 +49,13 @@ export function VersionsPanel({ job, heard, against, onHear, onCompare, onChange
           <li key={version.number} className={style.version} data-heard={version.number === heard}>
             <Summary job={job} version={version} />
             <div className={style.actions}>
-              {isPlayable(version) && (
+              {isPlayable(version) && job.versions.length > 1 && (
                 <Button
                   aria-pressed={version.number === heard}
-                  aria-label={en.take.hearVersion(version.number)}
+                  aria-label={en.take.showVersion(version.number)}
                   onClick={() => onHear(version.number)}
                 >
-                  {en.take.hear}
+                  {en.take.show}
                 </Button>
               )}
               {isPlayable(version) && version.number !== heard && (
@@ -107,6 +107,10 @@ function canBeDeleted(version: Version): boolean {
   return version.number > 1 && isFinal(version) && !isDeleted(version);
 }
 
+function ageWords(seconds: number): string {
+  return seconds < 1 ? en.take.justNow : en.take.ago(durationWords(seconds));
+}
+
 interface SummaryProps {
   readonly job: Job;
   readonly version: Version;
@@ -122,7 +126,7 @@ function Summary({ job, version }: SummaryProps) {
     brief?.seed === undefined ? "" : `${en.take.seed} ${brief.seed}`,
     loudness?.lufs === undefined ? "" : en.take.lufs(loudness.lufs),
     report === undefined ? "" : en.rerender.drift.verdicts[report.verdict],
-    age === undefined ? "" : en.take.ago(durationWords(age)),
+    age === undefined ? "" : ageWords(age),
   ];
   return (
     <div className={style.summary}>
