@@ -85,6 +85,8 @@ it("takes a brief as JSON, gives the same back, and undoes it", () =>
     await input.fill(JSON.stringify(given));
     await page.getByRole("button", { name: en.brief.json.use }).click();
     await page.getByText(en.brief.replaced.json).waitFor();
+    const notice = page.getByRole("region", { name: en.brief.replaced.title });
+    expect(await notice.evaluate((element) => element === document.activeElement)).toBe(true);
     const output = page.getByRole("textbox", { name: en.brief.json.text });
     expect(JSON.parse(await output.inputValue())).toEqual(given);
     await page.getByRole("button", { name: en.brief.replaced.undo }).click();

@@ -1,3 +1,5 @@
+import { useEffect, useRef } from "react";
+
 import { en } from "../messages/en";
 import { hrefOf } from "../routing/route";
 import { Button } from "../ui/button";
@@ -44,8 +46,14 @@ function TakeWords({ take }: { readonly take: RestoredTake }) {
 }
 
 /** Says what the form has now and what it lacks, and brings the former draft back. */
-export function ReplacedNotice({ replacement: { source }, onUndo, onDismiss }: ReplacedNoticeProps) {
+export function ReplacedNotice({ replacement, onUndo, onDismiss }: ReplacedNoticeProps) {
+  const { source } = replacement;
   const { change } = useBriefForm();
+  const notice = useRef<HTMLElement>(null);
+  // The field for JSON is at the end of the page, the form that it fills in at the top.
+  useEffect(() => {
+    if (replacement.source === "json") notice.current?.focus();
+  }, [replacement]);
   const take = typeof source === "string" ? undefined : source;
   const fix = (restored: RestoredTake): void => {
     const { chosenBpm, chosenKey } = restored;
@@ -57,7 +65,7 @@ export function ReplacedNotice({ replacement: { source }, onUndo, onDismiss }: R
   };
   const hasChosen = take !== undefined && (chosenTempo(take) !== "" || take.chosenKey !== "");
   return (
-    <section className={style.notice} aria-label={replaced.title}>
+    <section ref={notice} tabIndex={-1} className={style.notice} aria-label={replaced.title}>
       <div role="status">
         {take === undefined ? <p>{source === "json" ? replaced.json : replaced.cleared}</p> : <TakeWords take={take} />}
       </div>

@@ -158,7 +158,7 @@ export const brief = {
     key: (key: string) => `The key must be a tonic and a mode such as “A minor” or “Eb major”, got “${key}”.`,
   },
   replaced: {
-    title: "The form has another brief",
+    title: "The form now has another brief",
     from: "This is the brief of",
     take: "an earlier take",
     seedKept: "Its seed is locked, so that it renders the same take again.",
@@ -168,7 +168,7 @@ export const brief = {
     midi: "Its MIDI file is not stored. Choose it again.",
     noPrompt: "It has no prompt: it was erased, or this is a separated recording.",
     cleared: "The form is empty again.",
-    json: "The form has the brief of your JSON.",
+    json: "The form now has the brief from your JSON.",
     undo: "Undo",
     dismiss: "Close",
   },

@@ -11,10 +11,10 @@ const stems: Readonly<Record<Stem, string>> = {
 };
 
 const sources: Readonly<Record<string, string>> = {
-  caller: "as asked",
+  caller: "from the brief",
   score: "from the score",
   prompt: "from the prompt",
-  drawn: "drawn",
+  drawn: "from the seed",
 };
 
 function signed(value: number, unit: string): string {
@@ -51,6 +51,7 @@ export const take = {
   tempoChanges: (changes: number) => (changes === 1 ? "with 1 tempo change" : `with ${changes} tempo changes`),
   swing: (percent: number) => `swing ${percent} %`,
   key: "Key",
+  seedDrawn: (seed: number) => `${seed} (drawn)`,
   withSource: (value: string, source: string) => {
     const words = sources[source];
     return words === undefined ? value : `${value} (${words})`;

@@ -53,7 +53,7 @@ function factsOf(job: Job, version: Version): readonly Fact[] {
     add(words.file, brief.fileName);
     add(words.prompt, brief.prompt || (isUpload(job) ? "" : words.erasedPrompt));
     add(words.persona, personaName(brief.personaId));
-    if (brief.seed !== undefined) add(words.seed, words.withSource(String(brief.seed), brief.seedSource));
+    if (brief.seed !== undefined) add(words.seed, seedWords(brief.seed, brief.seedSource));
     add(words.tempo, tempoWords(brief));
     add(words.key, brief.key && words.withSource(brief.key, brief.keySource));
     add(words.length, lengthWords(brief));
@@ -63,6 +63,10 @@ function factsOf(job: Job, version: Version): readonly Fact[] {
   add(words.labels, labelWords(job));
   add(words.retention, retentionWords(job));
   return facts;
+}
+
+function seedWords(seed: number, source: string): string {
+  return source === "drawn" ? en.take.seedDrawn(seed) : en.take.withSource(String(seed), source);
 }
 
 function tempoWords({ tempoMap, tempoSource }: ResolvedBrief): string {
