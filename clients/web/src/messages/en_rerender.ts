@@ -13,7 +13,6 @@ function late(value: number): string {
 export const rerender = {
   title: "Render one stem again",
   startsFrom: (version: number) => `Starts from v${version}. The other three stems stay as they are.`,
-  needsStems: (version: number) => `v${version} has no stems yet. Add stems, then any of them can be rendered again.`,
   needsDone: (version: number) => `v${version} is still in progress. Its stems can be rendered again when it is done.`,
   stem: "Stem",
   drumsOff:

@@ -1,4 +1,4 @@
-import type { Job, Version } from "@sonichaos/client/gen/sonichaos/jobs/v1/job_pb.js";
+import type { Job } from "@sonichaos/client/gen/sonichaos/jobs/v1/job_pb.js";
 
 import { hasStems, isFinal, versionOf } from "../job/version_state";
 import { en } from "../messages/en";
@@ -17,11 +17,11 @@ interface RerenderPanelProps {
 /** Renders one stem of a version again, as the job's next version. */
 export function RerenderPanel({ job, version, onAccepted }: RerenderPanelProps) {
   const base = versionOf(job, version);
-  if (base === undefined) return null;
-  const hindrance = hindranceOf(base);
+  // Without stems, the panel that adds them says what they are for.
+  if (base === undefined || (isFinal(base) && !hasStems(base))) return null;
   return (
     <Panel title={en.rerender.title}>
-      {hindrance === undefined ? (
+      {isFinal(base) ? (
         <RerenderForm
           key={version}
           job={job}
@@ -30,14 +30,8 @@ export function RerenderPanel({ job, version, onAccepted }: RerenderPanelProps) 
           onAccepted={onAccepted ?? (() => undefined)}
         />
       ) : (
-        <p className="muted">{hindrance}</p>
+        <p className="muted">{en.rerender.needsDone(base.number)}</p>
       )}
     </Panel>
   );
-}
-
-/** Why no stem of this version can be rendered again now. */
-function hindranceOf(base: Version): string | undefined {
-  if (!isFinal(base)) return en.rerender.needsDone(base.number);
-  return hasStems(base) ? undefined : en.rerender.needsStems(base.number);
 }
