@@ -87,10 +87,10 @@ it("is painted within a second", () =>
     const paintsMs: number[] = [];
     for (let load = 0; load < LOADS; load += 1) {
       await page.reload();
-      await page.getByRole("main").waitFor();
-      paintsMs.push(
-        await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? Number.NaN),
+      const painted = await page.waitForFunction(
+        () => performance.getEntriesByName("first-contentful-paint")[0]?.startTime,
       );
+      paintsMs.push(Number(await painted.jsonValue()));
     }
     expect(Math.min(...paintsMs)).toBeLessThan(FIRST_PAINT_MS);
   }));
