@@ -51,6 +51,15 @@ it("is played by keys, which are letters where somebody types", () =>
     await page.keyboard.press("m");
     expect(await pressed(page, texts.mute(texts.lane.drums))).toBe(true);
 
+    // A button that was clicked with the mouse does not take the space bar from the player.
+    await button(page, texts.click).click();
+    await page.keyboard.press("Space");
+    await button(page, texts.pause).waitFor();
+    await page.keyboard.press("Space");
+    await button(page, texts.play).waitFor();
+    expect(await pressed(page, texts.click)).toBe(false);
+    await page.keyboard.press("c");
+
     await button(page, texts.loop).click();
     const field = page.getByLabel(texts.loopToBar);
     await field.fill("1");

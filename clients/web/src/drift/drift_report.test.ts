@@ -65,7 +65,7 @@ describe("the drift report in words", () => {
       "95 % of its onsets lie within 12 ms.",
       "It scatters by 4 ms around that; limit 13.5 ms.",
       "It keeps the tempo from start to end.",
-      "The new mix was 21 ms late; the stem was moved onto the grid.",
+      "The new mix as a whole was 21 ms late against the grid; the stem was moved by that much.",
       "Bars 2 to 4 were replaced.",
       "It sounds like B major instead of Eb minor; 72 % of its energy is in the key.",
     ]);

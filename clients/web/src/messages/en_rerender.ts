@@ -74,7 +74,8 @@ export const rerender = {
     rushes: (value: number) => `It rushes: it gets ${ms(value)} earlier each minute.`,
     grid: "the beat grid",
     score: "the notes of its part",
-    moved: (value: number) => `The new mix was ${late(value)}; the stem was moved onto the grid.`,
+    moved: (value: number) =>
+      `The new mix as a whole was ${late(value)} against the grid; the stem was moved by that much.`,
     notMoved: "It needed no alignment.",
     keyFits: (heard: string, percent: number) => `It sounds like ${heard}; ${percent} % of its energy is in the key.`,
     keyDiffers: (heard: string, asked: string, percent: number) =>

@@ -47,7 +47,7 @@ export function Player({ job, version, against, onDownload }: PlayerProps) {
   return (
     <Panel title={en.player.title}>
       {played !== undefined && (
-        <div className={style.player}>
+        <div className={style.player} data-player="">
           <Transport engine={engine} take={played} />
           <HearBar engine={engine} take={played} />
           <Timeline engine={engine} take={played} job={job} view={view} onDownload={onDownload} />

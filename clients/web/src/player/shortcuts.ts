@@ -23,6 +23,12 @@ function takesSpace(target: EventTarget | null): boolean {
   return target instanceof Element && target.closest("button, a[href], summary, input, select, [popover]") !== null;
 }
 
+/** After a button of the player was clicked with a pointer, the space bar plays again. By keyboard, focus stays where it is. */
+function freeSpaceBar(event: MouseEvent): void {
+  const button = event.target instanceof Element ? event.target.closest<HTMLElement>("[data-player] button") : null;
+  if (event.detail > 0 && button !== null && button === document.activeElement) button.blur();
+}
+
 function focusedLane(): LaneName | undefined {
   const name = document.activeElement?.closest<HTMLElement>("[data-lane]")?.getAttribute("data-lane");
   return LANES.find((lane) => lane === name);
@@ -74,6 +80,10 @@ export function useShortcuts(engine: PlayerEngine, take: Take | undefined, view:
       action();
     };
     addEventListener("keydown", onKeyDown);
-    return () => removeEventListener("keydown", onKeyDown);
+    addEventListener("click", freeSpaceBar);
+    return () => {
+      removeEventListener("keydown", onKeyDown);
+      removeEventListener("click", freeSpaceBar);
+    };
   }, [engine, take, view]);
 }
