@@ -52,9 +52,13 @@ class BoundedResolver:
         try:
             found = self._resolve(host, port)
         except BaseException as error:  # noqa: BLE001 - raised again in the threads that wait
+            self._forget(host, port)
             lookup.set_exception(error)
         else:
+            self._forget(host, port)
             lookup.set_result(found)
-        finally:
-            with self._lock:
-                del self._running[host, port]
+
+    def _forget(self, host: str, port: int) -> None:
+        """Before its answer is there: who has the answer can start the next lookup."""
+        with self._lock:
+            del self._running[host, port]

@@ -12,6 +12,7 @@ import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from grpc import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from jobs_service.deletion import JobDeletions
 from jobs_service.erasure import JobErasures
@@ -154,6 +155,10 @@ async def test_drain_stops_the_service_as_a_signal_does(tmp_path: Path, given: D
         running = asyncio.create_task(process.run())
         await listens.wait()
         async with aio.insecure_channel(rpc.addresses[0]) as channel:
+            health, asked = health_pb2_grpc.HealthStub(channel), health_pb2.HealthCheckRequest()
+            async for state in health.Watch(asked):
+                if state.status == health_pb2.HealthCheckResponse.SERVING:
+                    break
             stub: Any = operations_pb2_grpc.OperationsServiceStub(channel)
             for wrong in (Duration(seconds=3601), Duration(seconds=-1)):
                 assert (await refusal(stub.Drain(operations_pb2.DrainRequest(timeout=wrong))))[1] == "INVALID_FIELD"
