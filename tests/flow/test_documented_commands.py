@@ -40,9 +40,12 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def walk(part: list[Block], request: pytest.FixtureRequest, recording: Path, tmp_path: Path) -> Iterator[Walkthrough]:
+def walk(
+    part: list[Block], request: pytest.FixtureRequest, recording: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Walkthrough]:
     """A reader with a recording. SONICHAOS_DATA names the data folder of the services, unless the page starts its own."""
     require_debian("jq", "jq")
+    tmp_path = tmp_path_factory.mktemp("page")  # short: Unix sockets are below it
     if any(block.runs_until_interrupt and started_by(block) != started_by(START) for block in part):
         with walkthrough(tmp_path, part, SONICHAOS_THREADS="2") as alone:
             shutil.copy(recording, alone.folder)

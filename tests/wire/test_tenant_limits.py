@@ -307,7 +307,7 @@ async def test_a_limit_of_a_key_replaces_that_of_the_tenant(tmp_path: Path) -> N
 
 async def test_a_tenant_sees_its_limits_and_its_use(tmp_path: Path, journal: Journal) -> None:
     """Its own only."""
-    calls = limited(waiting_jobs=5, open_streams=3, requests_per_second=100)
+    calls = limited(waiting_jobs=5, open_streams=3, requests_per_second=2)  # slow to refill
     async with jobs_serving(tmp_path, journal, call_limits=calls) as wire:
         failed_take(journal)
         for tenant in ("acme", "acme", "other"):
