@@ -76,7 +76,7 @@ it("catches up after its connection was cut", () =>
 it("says that it is offline, and goes on when it is not", () =>
   besideHeldJob(async (jobId, page, context) => {
     await context.setOffline(true);
-    await order("cut"); // Chromium keeps open streams when it is told to be offline
+    await order("cut"); // Chromium keeps open streams when it is set offline
     await page.getByText(en.progress.connectionLost).waitFor();
     await order("mend");
     await order("release");

@@ -56,7 +56,7 @@ def test_callers_on_this_machine_are_trusted_and_others_are_not(tmp_path: Path) 
     ],
 )
 def test_where_a_service_asks_for_a_credential_the_page_does(tmp_path: Path, environ: dict[str, str]) -> None:
-    """Because it is told to, or because others reach one of the services."""
+    """Because a setting asks for it, or because others reach one of the services."""
     assert not plan(tmp_path, **environ).trust.trusts(HERE)
 
 

@@ -79,7 +79,7 @@ export class TimelineView {
     this.#show(this.#now.pixelsPerSecond, scrollLeft, this.#fitted);
   }
 
-  /** Somebody looks at another part: the view stays there until it is told to follow again. */
+  /** Somebody looks at another part: the view stays there until `setFollow(true)`. */
   scrollAway(scrollLeft: number): void {
     this.#now = { ...this.#now, follow: false };
     this.scrollTo(scrollLeft);
